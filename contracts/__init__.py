@@ -1,0 +1,1 @@
+"""What the services share: commands, events, the lifecycle and its reducer, codec, topics, cursor, ticket."""
