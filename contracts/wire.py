@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Wire(BaseModel):
-    """A value that crosses a process border: frozen, strictly typed; unknown fields are ignored (forward compatible)."""
+    """A value that crosses a process border: frozen and strictly typed; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
