@@ -1,0 +1,3 @@
+"""Fixtures that every tier shares."""
+
+pytest_plugins = ["tests.support.kafka"]
