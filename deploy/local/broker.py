@@ -171,8 +171,10 @@ class Broker:
 
 
 def _show(what: str, done: int, total: int) -> None:
-    end = "\n" if done == total else ""
-    print(f"\rinstalling Kafka: {what} {done}/{total}", end=end, file=sys.stderr, flush=True)
+    if done == total:
+        print(f"\rinstalling Kafka: {what} {done}/{total}", file=sys.stderr, flush=True)
+    elif sys.stderr.isatty():
+        print(f"\rinstalling Kafka: {what} {done}/{total}", end="", file=sys.stderr, flush=True)
 
 
 def _leave(number: int, frame: object) -> NoReturn:
@@ -180,13 +182,13 @@ def _leave(number: int, frame: object) -> NoReturn:
 
 
 def main() -> None:
-    """Run one broker in the foreground until Ctrl-C or SIGTERM."""
+    """Run one broker in the foreground until Ctrl-C, SIGTERM or the end of the terminal."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.broker", description=main.__doc__)
     parser.add_argument("--data", type=Path, default=Path(".run/kafka"), help="directory of its records")
     parser.add_argument("--port", type=int, default=9092, help="port on 127.0.0.1; 0 takes a free one")
     chosen = parser.parse_args()
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
         with Broker(chosen.data, port=chosen.port, installation=install(_show)) as broker:
             print(broker.bootstrap, flush=True)

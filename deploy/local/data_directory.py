@@ -59,7 +59,7 @@ class DataDirectory:
     def claim(self) -> None:
         """Take the directory, or raise DataInUse.
 
-        A broker whose owner was killed is already on its way out: that one is waited for, 10 s at most.
+        A broker whose owner was killed is on its way out: that one is waited for, 10 s at most.
         """
         if self._lock is not None:
             return

@@ -10,7 +10,13 @@ from deploy.local.errors import JavaMissing
 
 _QUIET_SINCE = 24
 _AOT_SINCE = 25
-_SMALL_AND_QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xlog:disable")
+_SMALL_AND_QUICK = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-Xlog:disable",
+    "-XX:+ExitOnOutOfMemoryError",
+)
 _NO_WARNINGS = ("--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
 
 
@@ -34,7 +40,7 @@ class Java:
     @property
     def fingerprint(self) -> str:
         """What must be unchanged for an ahead-of-time cache to be of use."""
-        return f"{self.executable}:{self.executable.stat().st_mtime_ns}"
+        return f"{self.executable} {self.executable.stat().st_mtime_ns} {' '.join(self.flags)}"
 
 
 def find_java(environ: Mapping[str, str] = os.environ) -> Java:

@@ -59,7 +59,7 @@ rootLogger.appenderRef.file.ref=FILE
 _FETCHES_AT_ONCE = 8
 _FETCH_TRIES = 3
 _RETRY_SECONDS = 0.5
-_HTTP_SECONDS = 60
+_HTTP_SECONDS = 20
 _FORMAT_SECONDS = 120
 _TRAINING_SECONDS = 180.0
 _OTHER_INSTALL_SECONDS = 600.0
@@ -274,8 +274,10 @@ def _train(installation: Installation, work: Path) -> None:
         process = KafkaProcess(installation.broker_command(directory, 256, flags), directory, port)
         try:
             process.wait_ready(_TRAINING_SECONDS)
-        finally:
             process.stop(_TRAINING_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
     finally:
         directory.release()
     if cache.exists():

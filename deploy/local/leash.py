@@ -1,7 +1,8 @@
 """Run a command that ends when the process that started it ends, however that happens.
 
 `leash(argv)` is the command to start instead of `argv`: this file, run by the same Python, asks the kernel for
-SIGTERM at the parent's death and becomes `argv`, with the same process id. A function between fork and exec
+SIGKILL at the parent's death and becomes `argv`, with the same process id. (SIGTERM would leave a paused
+process behind for ever.) A function between fork and exec
 would do the same, but is not safe in a process that has threads.
 """
 
@@ -30,7 +31,7 @@ def leash(argv: Sequence[str]) -> list[str]:
 def _become(parent: int, argv: list[str]) -> None:
     import ctypes
 
-    failed = ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    failed = ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if failed or os.getppid() != parent:
         sys.exit("the parent process has already ended")
     os.execv(argv[0], argv)  # noqa: S606 - the command is the caller's
