@@ -1,6 +1,12 @@
-"""What can stop the local Kafka; every message is one sentence that says what to do.
+"""What can stop the system on one machine; every message is one sentence that says what to do.
 
 LocalError
+├── AlreadyRunning       the whole system runs from this folder
+├── ModelRefused         the model's server does not take the key
+├── ModelUnreachable     the model's server does not answer
+├── ServiceFailed
+│   ├── ServiceDied      one of our services ended by itself
+│   └── ServiceSilent    it runs and is not ready
 ├── JavaMissing          no runtime to start the broker with
 ├── InstallFailed        the cache could not be filled
 │   ├── InstallerMissing
@@ -19,7 +25,7 @@ from pathlib import Path
 
 
 class LocalError(Exception):
-    """Root of everything the local Kafka raises on purpose."""
+    """Root of everything that is raised here on purpose."""
 
 
 class JavaMissing(LocalError):
@@ -133,3 +139,54 @@ class BrokerSilent(BrokerFailed):
             f"Kafka at {bootstrap} did not answer within {seconds:g} s; "
             f"see the end of its log {log} and start again:\n{tail}"
         )
+
+
+class AlreadyRunning(LocalError):
+    """The system runs from this folder."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(
+            f"Draftstream already runs from this folder ({owner}): use it, or stop it with Ctrl-C where it was started."
+        )
+
+
+class ModelRefused(LocalError):
+    """The model's server answered that the key is not good."""
+
+    def __init__(self, base_url: str, status: int) -> None:
+        self.base_url, self.status = base_url, status
+        super().__init__(
+            f"{base_url} refused OPENAI_API_KEY (HTTP {status}): set the right key, "
+            "or unset it to use the simulator instead."
+        )
+
+
+class ModelUnreachable(LocalError):
+    """The model's server could not be asked."""
+
+    def __init__(self, base_url: str, reason: str) -> None:
+        self.base_url = base_url
+        super().__init__(
+            f"{base_url} does not answer ({reason}): check the network and OPENAI_BASE_URL, "
+            "or unset OPENAI_API_KEY to use the simulator instead."
+        )
+
+
+class ServiceFailed(LocalError):
+    """One of our services did not do what was asked of it."""
+
+
+class ServiceDied(ServiceFailed):
+    """A service ended by itself; `status` is its exit status, negative for a signal."""
+
+    def __init__(self, name: str, status: int, log: Path, tail: str) -> None:
+        self.name, self.status, self.log, self.tail = name, status, log, tail
+        super().__init__(f"The {name} ended with status {status}; mend what the end of its log {log} names:\n{tail}")
+
+
+class ServiceSilent(ServiceFailed):
+    """A service runs and did not become ready in time."""
+
+    def __init__(self, name: str, seconds: float, log: Path, tail: str) -> None:
+        self.name, self.seconds, self.log, self.tail = name, seconds, log, tail
+        super().__init__(f"The {name} was not ready within {seconds:g} s; see the end of its log {log}:\n{tail}")

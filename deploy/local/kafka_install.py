@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -255,9 +256,13 @@ def _format_template(installation: Installation, work: Path) -> None:
     command = installation.command(
         "kafka.tools.StorageTool", "format", "-t", new_id(), "-c", str(settings), log=work / "format.log"
     )
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_SECONDS, check=False)
+    log = work / "format.log"
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise BrokerDied(-signal.SIGKILL, log, f"formatting took more than {_FORMAT_SECONDS} s") from None
     if done.returncode:
-        raise BrokerDied(done.returncode, work / "format.log", (done.stdout + done.stderr)[-2_000:])
+        raise BrokerDied(done.returncode, log, (done.stdout + done.stderr)[-2_000:])
     formatted.replace(installation.template)
 
 

@@ -16,24 +16,38 @@ async def start_all(cluster: Cluster) -> None:
         await asyncio.to_thread(broker.wait_ready)
 
 
+async def create(bootstrap: str, topic: str) -> int:
+    """Create a topic of one partition in three copies and return the broker that leads it.
+
+    A broker that is asked right after the creation may not have heard of it.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 1, 3)])
+        async with asyncio.timeout(20):
+            while True:
+                (described,) = await admin.describe_topics([topic])
+                for partition in described["partitions"]:
+                    if len(partition["isr"]) == 3:
+                        return int(partition["leader"])
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+
+
 async def test_a_killed_broker_costs_no_record_and_the_writer_sees_no_error(
     cluster: Cluster, topic_prefix: str
 ) -> None:
     topic = f"{topic_prefix}.numbers"
-    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(topic, 1, 3)])
-    (described,) = await admin.describe_topics([topic])
-    (partition,) = described["partitions"]
-    await admin.close()
-    assert len(partition["replicas"]) == 3
+    leader = await create(cluster.bootstrap, topic)
 
     sent = [b"%d" % number for number in range(300)]
     async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, acks="all", enable_idempotence=True) as producer:
         for value in sent[:100]:
             await producer.send_and_wait(topic, value)
         in_flight = [await producer.send(topic, value) for value in sent[100:200]]
-        cluster.brokers[partition["leader"]].kill()
+        cluster.brokers[leader].kill()
         in_flight += [await producer.send(topic, value) for value in sent[200:]]
         async with asyncio.timeout(30):
             await asyncio.gather(*in_flight)

