@@ -35,6 +35,6 @@ def keys_in(folder: Path) -> Keys:
 def _write(path: Path, content: bytes) -> None:
     """Write whole or not at all, readable by this user only."""
     partial = path.with_suffix(".partial")
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
     partial.replace(path)

@@ -1,0 +1,30 @@
+# What a person types. `make` alone says what there is.
+PYTHON ?= python3
+IN_VENV = .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench chaos clean environment-local environment-dev system-packages
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: environment-local ## start everything, show a sample, stay until Ctrl-C
+	@$(IN_VENV) -m deploy.local
+
+test: environment-dev ## run every tier of tests that this machine can run
+	@$(IN_VENV) -m deploy.local.checks
+
+check: environment-dev ## lint, format and types only
+	@$(IN_VENV) -m deploy.local.checks --static
+
+format: environment-dev ## put the code into its format
+	@$(IN_VENV) -m ruff format . && $(IN_VENV) -m ruff check --fix .
+
+system-packages: ## (Debian, root) install the browser, fonts and container engine that some tests need
+	@sh deploy/local/system_packages.sh
+
+clean: ## remove what was made here: environment, records, logs
+	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+environment-local environment-dev: environment-%:
+	@$(PYTHON) deploy/local/environment.py $*
