@@ -176,6 +176,7 @@ class Connection(asyncio.Protocol):
         while answer is not None and step is not None and not self._write_paused:
             if step.data:
                 self._transport.write(step.data)
+                self._note_status(answer, step.data)
             if step.char_count:
                 self._count_text(answer, step.char_count)
             if step.ending is not None:
@@ -189,6 +190,10 @@ class Connection(asyncio.Protocol):
                 self._due_at += step.pause_seconds
                 self._timer = self._loop.call_at(self._due_at, self._play)
                 return
+
+    def _note_status(self, answer: Answer, data: bytes) -> None:
+        if answer.record is not None and answer.record.status is None:
+            answer.record.status = int(data[9:12])
 
     def _count_text(self, answer: Answer, char_count: int) -> None:
         record = answer.record

@@ -3,15 +3,23 @@
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from deploy.model_simulator.faults import FAULT_RULES
 from deploy.model_simulator.frames import Reply, json_reply
 from deploy.model_simulator.limits import LimitSettings
-from deploy.model_simulator.pace import PROFILES, Pace
+from deploy.model_simulator.pace import PROFILES, Pace, ProfileName
 from deploy.model_simulator.simulator import Request, Simulator
 
 _DEFAULT_PAGE_COUNT = 10_000
+
+
+class _Profile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    profile: ProfileName
+
+
+_PACE_CHOICE: TypeAdapter[_Profile | Pace] = TypeAdapter(_Profile | Pace)
 
 
 def answer_control(simulator: Simulator, request: Request) -> Reply:
@@ -58,12 +66,8 @@ def _get_limits(simulator: Simulator, _: Request) -> object:
 
 
 def _put_pace(simulator: Simulator, request: Request) -> object:
-    body = request.body.strip()
-    for name, pace in PROFILES.items():
-        if body == f'{{"profile":"{name}"}}'.encode():
-            simulator.pace = pace
-            return _get_pace(simulator, request)
-    simulator.pace = Pace.model_validate_json(body)
+    choice = _PACE_CHOICE.validate_json(request.body)
+    simulator.pace = PROFILES[choice.profile] if isinstance(choice, _Profile) else choice
     return _get_pace(simulator, request)
 
 

@@ -15,7 +15,8 @@ _SHORT_VERBS: Final = ("하며", "하고", "해서", "하여", "하는", "했음
 _VERB_STEMS: Final = ("하", "되", "함", "음", "임", "됨")
 _HANGUL: Final = re.compile(r"[가-힣]{2,}")
 _WORD: Final = re.compile(r"[가-힣A-Za-z0-9]+|[^\s가-힣A-Za-z0-9]+")
-_INSTRUCTION_LINE: Final = re.compile(r"(세요|시오|하라|마라|것|한다|니다|않는다)[.!]?\s*$|^\s*[#<\[{]")
+_SENTENCE: Final = re.compile(r"[^.!?\n]{2,2000}")
+_INSTRUCTION: Final = re.compile(r"(세요|시오|하라|마라|한다|니다|않는다)\s*$|^\s*[#<\[{]")
 _LONGEST_SUBJECT: Final = 14
 _MOST_SUBJECTS: Final = 24
 
@@ -23,10 +24,10 @@ _MOST_SUBJECTS: Final = 24
 def pick_subjects(notes: str) -> tuple[str, ...]:
     """Return noun phrases of the notes in their order, or general ones when there are none."""
     found: dict[str, None] = {}
-    for line in notes.splitlines():
-        if _INSTRUCTION_LINE.search(line):
+    for sentence in _SENTENCE.findall(notes):
+        if _INSTRUCTION.search(sentence):
             continue
-        for subject in _subjects_of(line[:2000]):
+        for subject in _subjects_of(sentence):
             found[subject] = None
             if len(found) == _MOST_SUBJECTS:
                 return tuple(found)
