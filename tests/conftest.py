@@ -1,3 +1,3 @@
 """Fixtures that every tier shares."""
 
-pytest_plugins = ["tests.support.kafka"]
+pytest_plugins = ["tests.support.kafka", "tests.support.needs"]
