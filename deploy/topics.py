@@ -48,13 +48,13 @@ async def _create(admin: AIOKafkaAdminClient, topics: Topics, replication_factor
 
 
 async def _check(admin: AIOKafkaAdminClient, topics: Topics) -> None:
-    """Brokers learn of a new topic with a delay, so a missing one is asked for again, for ten seconds."""
+    """Ask again for ten seconds: a broker that has just learnt of a topic may know none of its partitions."""
     names = [topic.name for topic in topics.all()]
     counts: dict[str, int] = {}
     for _ in range(_ATTEMPT_COUNT):
         described = await admin.describe_topics(names)
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
-        if set(counts) == set(names):
+        if all(counts.get(name) for name in names):
             break
         await asyncio.sleep(_PAUSE_SECONDS)
     for name in names:

@@ -1,4 +1,4 @@
-"""Everything that is checked before a change lands: `make test`. Static checks first, then pytest, whose summary ends it.
+"""Everything that is checked before a change lands: `make test`. Static checks first, then pytest.
 
 What this machine cannot run is named at the end with the way to get it; with `--require-everything` (as in CI) it is
 an error instead.

@@ -55,7 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = {name: present() for name, (present, _) in NEEDS.items()}
     missing = config.stash[_MISSING]
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         needs = [name for mark in item.iter_markers("needs") for name in mark.args if not here[name]]
         missing.update(needs)
