@@ -12,7 +12,7 @@ run: environment-local ## start everything, show a sample, stay until Ctrl-C
 	@$(IN_VENV) -m deploy.local
 
 test: environment-dev ## run every tier of tests that this machine can run
-	@$(IN_VENV) -m deploy.local.checks
+	@$(IN_VENV) -m deploy.local.checks $(CHECKS)
 
 check: environment-dev ## lint, format and types only
 	@$(IN_VENV) -m deploy.local.checks --static
