@@ -24,6 +24,8 @@ class LocalSettings(BaseSettings):
     """Port of the model simulator."""
     worker_count: int = Field(default=1, ge=1, le=8)
     """How many worker processes run."""
+    broker_count: Literal[1, 3] = 1
+    """One broker, or three that replicate to each other."""
     simulator_profile: Literal["realistic", "seed", "fast"] = "realistic"
     """How fast the simulator writes."""
     demonstration: bool = True

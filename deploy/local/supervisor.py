@@ -41,9 +41,9 @@ class Supervisor:
 
     def look(self) -> None:
         """Start again what has died and whose pause is over."""
-        broker = self._system.broker
-        if broker is not None and broker.pid is None:
-            self._revive("Kafka", "it ended by itself", broker.restart)
+        for broker in self._system.brokers:
+            if broker.pid is None:
+                self._revive(f"Kafka on port {broker.port}", "it ended by itself", broker.restart)
         for name, service in self._system.services.items():
             if service.exit_status is not None:
                 self._revive(name, f"status {service.exit_status}", service.launch)

@@ -10,6 +10,7 @@ from typing import Self
 
 from contracts.topics import Topics
 from deploy.local.broker import Broker
+from deploy.local.cluster import Cluster
 from deploy.local.kafka_install import Installation, Progress, install
 from deploy.local.keys import Keys, keys_in
 from deploy.local.ports import HOST, free_ports, require_free
@@ -63,13 +64,24 @@ class System:
         """Choose ports and keys; nothing runs yet."""
         self.ports = Ports.of(self.settings)
         self.keys: Keys = keys_in(self.settings.run_directory / "keys")
-        self.broker: Broker | None = None
+        self._kafka: Broker | Cluster | None = None
         self.services: dict[str, Service] = {}
 
     @property
     def bootstrap(self) -> str:
         """Address of the broker."""
-        return self.settings.kafka_bootstrap or f"{HOST}:{self.ports.kafka}"
+        return self._kafka.bootstrap if self._kafka else self.settings.kafka_bootstrap
+
+    @property
+    def brokers(self) -> list[Broker]:
+        """The brokers that were started here."""
+        match self._kafka:
+            case Broker():
+                return [self._kafka]
+            case Cluster():
+                return list(self._kafka.brokers.values())
+            case None:
+                return []
 
     @property
     def api_url(self) -> str:
@@ -107,7 +119,9 @@ class System:
             if not self.settings.kafka_bootstrap:
                 self._start_broker()
             with self._step("topics"):
-                asyncio.run(ensure_topics(self.bootstrap, Topics(partition_count=_PARTITION_COUNT)))
+                topics = Topics(partition_count=_PARTITION_COUNT)
+                copies = self.settings.broker_count
+                asyncio.run(ensure_topics(self.bootstrap, topics, replication_factor=copies))
             with self._step("services"):
                 self._start_services()
         except BaseException:
@@ -115,14 +129,22 @@ class System:
             raise
 
     def stop(self) -> None:
-        """Stop everything: the writers first, then the readers, Kafka last. Each has a grace, then it is killed."""
-        for service in self.services.values():
+        """Stop everything; each has a grace, then it is killed.
+
+        First those that work, then the simulator that they may still be listening to, Kafka last.
+        """
+        simulators = [service for name, service in self.services.items() if name == "simulator"]
+        self._stop_services([service for service in self.services.values() if service not in simulators])
+        self._stop_services(simulators)
+        if self._kafka:
+            self._kafka.stop()
+
+    def _stop_services(self, services: list[Service]) -> None:
+        for service in services:
             service.request_stop()
         until = time.monotonic() + self.grace_seconds
-        for service in self.services.values():
+        for service in services:
             service.stop(max(0.1, until - time.monotonic()))
-        if self.broker:
-            self.broker.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -148,13 +170,15 @@ class System:
         with self._step("Kafka installed"):
             installation: Installation = install(self.progress)
         with self._step("Kafka"):
-            self.broker = Broker(
-                self.settings.run_directory / "kafka",
-                port=self.ports.kafka,
-                port_setting="DRAFTSTREAM_KAFKA_PORT",
-                installation=installation,
-            )
-            self.broker.start()
+            self._kafka = self._kafka_of(installation)
+            self._kafka.start()
+
+    def _kafka_of(self, installation: Installation) -> Broker | Cluster:
+        data = self.settings.run_directory / "kafka"
+        if self.settings.broker_count > 1:
+            return Cluster(data, self.settings.broker_count, installation=installation)
+        setting = "DRAFTSTREAM_KAFKA_PORT"
+        return Broker(data, port=self.ports.kafka, port_setting=setting, installation=installation)
 
     def _start_services(self) -> None:
         logs = self.settings.run_directory / "logs"
