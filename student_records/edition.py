@@ -7,16 +7,12 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from student_records.datum import Datum
 from student_records.errors import BrokenEdition, UnknownSchoolYear
 from student_records.items import Item, SchoolLevel
-
-
-class Datum(BaseModel):
-    """A value read from a data file: frozen, and strict about names, so that a typing slip is found at once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from student_records.rule_set import RuleSet
 
 
 class Confidence(StrEnum):
@@ -68,6 +64,7 @@ class Edition(Datum):
     limits: dict[SchoolLevel, dict[Item, Limit]]
     viewpoints: dict[Item, tuple[Viewpoint, ...]]
     prompts: PromptTexts
+    rules: RuleSet
 
 
 class _EditionFile(Datum):
@@ -116,6 +113,7 @@ def load_edition(school_year: int) -> Edition:
         limits=limits.limits,
         viewpoints=_read(head.viewpoints, _ViewpointsFile).viewpoints,
         prompts=_read(head.prompts, PromptTexts),
+        rules=_read(head.rules, RuleSet),
     )
 
 

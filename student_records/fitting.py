@@ -4,70 +4,37 @@ What stays is the choice of sentences with the most bytes; among equal choices t
 sentences, so that the middle and the end go first. The order stays, and no sentence is ever cut.
 """
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from student_records.byte_count import EnterBytes, count_bytes
-from student_records.quotes import find_quotes
+from student_records.sentences import split_sentences
 
+__all__ = ["Fitted", "fit", "split_sentences"]
+
+_MOST_CHARACTERS = 20_000
 _MOST_SENTENCES = 400
 _LEAST_KEPT = 0.5
-_END = re.compile(
-    r"""[.!?…]+[)\]'"」』》〉]*(?=\s|$)"""  # a mark before a blank
-    r"""|(?<=[가-힣])[.!?](?=[가-힣])"""  # a forgotten blank: …함.또한
-    r"""|\n+"""
-)
-_NUMBERING = re.compile(r"\(?\d{1,3}\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A text within its limit and the sentences that it cost; without `fits` the text is the one handed in."""
 
-    text: str
-    dropped: tuple[str, ...]
+    text: str = field(repr=False)
+    dropped: tuple[str, ...] = field(repr=False)
     fits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of a text, by code points `[start, end)`."""
-
-    start: int
-    end: int
-
-
-def split_sentences(text: str) -> tuple[str, ...]:
-    """Return the sentences of a text without the blanks between them."""
-    return tuple(text[span.start : span.end] for span in find_sentences(text))
-
-
-def find_sentences(text: str) -> tuple[Span, ...]:
-    """Find the sentences of a text; a full stop in a quotation, a number or a numbering ends none."""
-    quoted = _inside_quotes(text)
-    spans: list[Span] = []
-    start = 0
-    for end in _END.finditer(text):
-        is_line_end = end.group().startswith("\n")
-        is_numbering = _NUMBERING.fullmatch(text[start : min(end.end(), start + 8)].strip()) is not None
-        if not is_line_end and (is_numbering or end.start() in quoted):
-            continue
-        spans.append(_trim(text, start, end.end()))
-        start = end.end()
-    spans.append(_trim(text, start, len(text)))
-    return tuple(span for span in spans if span.start < span.end)
 
 
 def fit(text: str, limit_bytes: int, enter_bytes: EnterBytes = 1) -> Fitted:
     """Leave out as little as brings a text within `limit_bytes`.
 
     A text that fits comes back unchanged. One that would lose more than half of the limit does not fit:
-    a sentence in it is too long by itself, and only its author can shorten that. Of a text with more than
-    400 sentences the rest is left out.
+    a sentence in it is too long by itself, and only its author can shorten that. Only the first 400
+    sentences within the first 20,000 characters can stay; the rest is left out.
     """
     if count_bytes(text, enter_bytes) <= limit_bytes:
         return Fitted(text, (), True)
-    sentences = split_sentences(text)
+    sentences = _considered(text)
     sizes = tuple(count_bytes(sentence) + 1 for sentence in sentences[:_MOST_SENTENCES])
     kept = _choose(sizes, limit_bytes + 1)
     result = " ".join(sentences[index] for index in sorted(kept))
@@ -75,6 +42,12 @@ def fit(text: str, limit_bytes: int, enter_bytes: EnterBytes = 1) -> Fitted:
         return Fitted(text, (), False)
     dropped = tuple(sentence for index, sentence in enumerate(sentences) if index not in kept)
     return Fitted(result, dropped, True)
+
+
+def _considered(text: str) -> tuple[str, ...]:
+    """Return the sentences to choose from: of a far too long text those of its head, not the one cut there."""
+    head = split_sentences(text[:_MOST_CHARACTERS])
+    return head if len(text) <= _MOST_CHARACTERS else head[:-1]
 
 
 def _choose(sizes: tuple[int, ...], room: int) -> frozenset[int]:
@@ -91,15 +64,3 @@ def _choose(sizes: tuple[int, ...], room: int) -> frozenset[int]:
             kept.add(index)
             target -= size
     return frozenset(kept)
-
-
-def _inside_quotes(text: str) -> frozenset[int]:
-    return frozenset(position for quote in find_quotes(text) for position in range(quote.start + 1, quote.end - 1))
-
-
-def _trim(text: str, start: int, end: int) -> Span:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return Span(start, end)
