@@ -28,3 +28,7 @@ clean: ## remove what was made here: environment, records, logs
 
 environment-local environment-dev: environment-%:
 	@$(PYTHON) deploy/local/environment.py $*
+
+SEEDS ?= 1
+chaos: environment-dev ## shoot at a running system: make chaos SEEDS=1-20 CHAOS="--tasks 1000 --workers 3"
+	@$(IN_VENV) -m tests.chaos --seeds $(SEEDS) $(CHAOS)

@@ -59,6 +59,8 @@ class System:
     environment: dict[str, str] = field(default_factory=dict)
     """Settings of the services that differ from their defaults."""
     grace_seconds: float = 40.0
+    worker_module: str = "stream_processors"
+    """What runs as a worker; another one serves as a control in a measurement."""
 
     def __post_init__(self) -> None:
         """Choose ports and keys; nothing runs yet."""
@@ -229,7 +231,7 @@ class System:
         }
         if self.settings.simulated:
             environment |= {"OPENAI_BASE_URL": self.simulator_url, "OPENAI_API_KEY": "simulated"}
-        return ServiceSpec(f"worker-{number}", "stream_processors", port, "a free port", environment)
+        return ServiceSpec(f"worker-{number}", self.worker_module, port, "a free port", environment)
 
     def _projector(self) -> ServiceSpec:
         environment = self._shared("PROJECTOR") | {"PROJECTOR_HEALTH_PORT": str(self.ports.projector)}
