@@ -192,7 +192,10 @@ def _play_stall(scene: Scene) -> Script:
             if (step := next(steps, None)) is not None:
                 yield step
     else:
-        steps = iter((Step(0, write_whole(scene.show), len(scene.show.text)),))
+        whole = write_whole(scene.show)
+        half = len(whole) // 2
+        yield Step(scene.show.timing.first_text_seconds, whole[:half])
+        steps = iter((Step(0, whole[half:], len(scene.show.text)),))
     if seconds is None:
         yield Step(LONGEST_SILENCE_SECONDS, b"", ending=Ending.CLOSE)
         return
