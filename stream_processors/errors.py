@@ -1,0 +1,62 @@
+"""The errors of this package.
+
+ProcessorError
+├── ModelError        a model call that brought no usable answer; `reason` is of the closed set
+├── GivenUp           a version that cannot be written; `reason` tells the teacher why
+├── EmitterEnded      an event after the terminal event, or after the emitter was abandoned
+└── NotAcknowledged   Kafka did not acknowledge a record
+"""
+
+from contracts.events import Reason
+
+NEVER_RETRIED = frozenset(
+    {Reason.QUOTA_EXHAUSTED, Reason.UNAUTHORISED, Reason.REFUSED, Reason.INVALID_REQUEST},
+)
+
+
+class ProcessorError(Exception):
+    """Base of all errors of this package."""
+
+
+class ModelError(ProcessorError):
+    """A model call that brought no usable answer.
+
+    `detail` is one of our own words for the log, never anything that the other side said. The token counts are those
+    that the other side told, if it did.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        retryable: bool | None = None,
+        retry_after_seconds: float | None = None,
+        input_tokens: int = 0,
+        output_tokens: int = 0,
+        request_id: str = "",
+    ) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.retryable = reason not in NEVER_RETRIED if retryable is None else retryable
+        self.retry_after_seconds = retry_after_seconds
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.request_id = request_id
+
+
+class GivenUp(ProcessorError):
+    """A version that cannot be written."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class EmitterEnded(ProcessorError):
+    """An event that came after the end of its attempt."""
+
+
+class NotAcknowledged(ProcessorError):
+    """A record whose acknowledgement will never come."""

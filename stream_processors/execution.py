@@ -1,0 +1,143 @@
+"""The generation use case: from a request to its one terminal event."""
+
+import asyncio
+
+import structlog
+
+from contracts.commands import GenerationRequest, VersionPlan
+from contracts.cursor import Position
+from contracts.events import (
+    Reason,
+    TaskCancelled,
+    TaskCancelling,
+    TaskExpired,
+    TaskFailed,
+    TaskStarted,
+    TaskSucceeded,
+    VersionOutcome,
+    VersionStatus,
+)
+from contracts.lifecycle import TaskState
+from stream_processors.deadline import Deadline
+from stream_processors.emitter import Emitter
+from stream_processors.ending import completed_count, most_telling, settled_outcomes, total_usage
+from stream_processors.services import Services
+from stream_processors.version_writer import Assignment, VersionWriter
+from student_records.errors import RecordsError
+
+CLOSE_SECONDS = 1.0
+
+_log = structlog.get_logger("stream_processors.execution")
+
+
+async def execute(
+    request: GenerationRequest, known: TaskState, emitter: Emitter, services: Services, *, cancelled: asyncio.Event
+) -> Position:
+    """Write a task's versions and return the place of its terminal event, acknowledged by Kafka.
+
+    `known` is the task's state as its log tells it; versions that are settled there stay and cost nothing. When
+    `cancelled` is set, calls are closed and the task ends as cancelled. When this coroutine itself is cancelled, or
+    Kafka takes no more records, calls are closed, nothing more is written, and the error goes on to the caller.
+    """
+    execution = _Execution(request, known, emitter, services)
+    try:
+        return await execution.run(cancelled)
+    finally:
+        await execution.close()
+        await emitter.abandon()
+
+
+class _Execution:
+    """One attempt: the writers of its versions, their tasks, and what was settled before."""
+
+    def __init__(self, request: GenerationRequest, known: TaskState, emitter: Emitter, services: Services) -> None:
+        self._request = request
+        self._known = known
+        self._emitter = emitter
+        self._services = services
+        self._deadline = Deadline.until(request.end_deadline, services.clock)
+        self._settled = settled_outcomes(known)
+        self._writers: dict[int, VersionWriter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, cancelled: asyncio.Event) -> Position:
+        """Work until the terminal event."""
+        if cancelled.is_set():
+            return await self._end_cancelled(started=self._known.started)
+        if not self._known.started and self._services.clock.now() >= self._request.start_deadline:
+            return await self._emitter.finish(TaskExpired, started=False, **self._closing())
+        try:
+            assignment = Assignment.of(self._request, self._services.load_edition(self._request.edition))
+        except (RecordsError, ValueError):
+            return await self._emitter.finish(TaskFailed, reason=Reason.MALFORMED_COMMAND, **self._closing())
+        await self._emitter.emit(TaskStarted, kept=tuple(sorted(self._settled)))
+        self._begin(assignment)
+        if await self._write(cancelled):
+            return await self._end_cancelled(started=True)
+        await self.close()
+        for writer in self._writers.values():
+            await writer.fail(Reason.DEADLINE)
+        return await self._end()
+
+    async def close(self) -> None:
+        """Stop the writers; what they wait for is closed with them, within a second."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+            if pending:
+                _log.warning("writers.not_closed", task_id=self._request.task_id, writer_count=len(pending))
+
+    def _begin(self, assignment: Assignment) -> None:
+        for plan in self._request.versions:
+            if plan.version not in self._settled:
+                writer = VersionWriter(plan, assignment, self._emitter, self._services, self._deadline)
+                self._writers[plan.version] = writer
+                name = f"version {plan.version} of {self._request.task_id}"
+                self._tasks.add(asyncio.create_task(writer.write(), name=name))
+
+    async def _write(self, cancelled: asyncio.Event) -> bool:
+        """Wait for all versions, the deadline or a cancellation; tell whether it was the last."""
+        watch = asyncio.create_task(cancelled.wait(), name=f"cancellation of {self._request.task_id}")
+        try:
+            running = set(self._tasks)
+            while running and not watch.done() and not self._deadline.passed():
+                done, _ = await asyncio.wait(
+                    {*running, watch}, timeout=self._deadline.remaining_seconds(), return_when=asyncio.FIRST_COMPLETED
+                )
+                running -= done
+                for task in done - {watch}:
+                    task.result()
+            return bool(running) and watch.done()
+        finally:
+            watch.cancel()
+
+    async def _end_cancelled(self, *, started: bool) -> Position:
+        if started:
+            await self._emitter.emit(TaskCancelling)
+            await self.close()
+        return await self._emitter.finish(TaskCancelled, started=started, **self._closing())
+
+    async def _end(self) -> Position:
+        outcomes = self._outcomes()
+        count = completed_count(outcomes)
+        if count:
+            return await self._emitter.finish(TaskSucceeded, degraded=count < len(outcomes), **self._closing())
+        if self._deadline.passed():
+            return await self._emitter.finish(TaskExpired, started=True, **self._closing())
+        return await self._emitter.finish(TaskFailed, reason=most_telling(outcomes), **self._closing())
+
+    def _outcomes(self) -> tuple[VersionOutcome, ...]:
+        return tuple(self._outcome(plan) for plan in self._request.versions)
+
+    def _outcome(self, plan: VersionPlan) -> VersionOutcome:
+        if (settled := self._settled.get(plan.version)) is not None:
+            return settled
+        if (writer := self._writers.get(plan.version)) is not None:
+            return writer.outcome
+        return VersionOutcome(version=plan.version, viewpoint=plan.viewpoint, status=VersionStatus.UNFINISHED)
+
+    def _closing(self) -> dict[str, object]:
+        """What every terminal event tells."""
+        outcomes = self._outcomes()
+        return {"versions": outcomes, "usage": total_usage(outcomes), "ended_at": self._services.clock.now()}

@@ -1,0 +1,59 @@
+"""What is done to a text between the model and the teacher. Pure; the rules themselves are in student_records."""
+
+from dataclasses import dataclass, field
+
+from contracts.findings import Finding, Severity
+from student_records.byte_count import count_bytes, normalise
+from student_records.edition import Edition
+from student_records.items import Item
+from student_records.rewriting import settle
+from student_records.rules import check
+
+_LEAST_LEFT = 0.5
+_SHORTEN_MARGINS = (0.97, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionPolicy:
+    """How many calls may mend a text that rules cannot mend, and how often text may come back from fitting."""
+
+    rewrite_call_count: int = 1
+    shorten_call_count: int = 2
+    round_count: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """A text after the rules, its findings, and those of them for which it must be written anew."""
+
+    text: str = field(repr=False)
+    findings: tuple[Finding, ...] = field(repr=False)
+    unmended: tuple[Finding, ...] = field(repr=False)
+
+
+def clean(text: str) -> str:
+    """Bring what a model wrote to its one spelling."""
+    return normalise(text).text.strip()
+
+
+def mend(text: str, edition: Edition, item: Item) -> Mended:
+    """Check a text and mend by rule what can be.
+
+    Where mending would take more than half of the text away, the text stays and has to be written anew.
+    """
+    settled = settle(text, edition, item)
+    if len(settled.text.strip()) < len(text) * _LEAST_LEFT:
+        findings = check(text, edition, item)
+        return Mended(text, findings, _blocking(findings))
+    return Mended(settled.text.strip(), settled.remaining, _blocking(settled.remaining))
+
+
+def shorter_target_characters(text: str, limit_bytes: int, shortened_count: int) -> int:
+    """Return how many characters to ask for, so that the text fits; a little less each time."""
+    share = limit_bytes / max(1, count_bytes(text))
+    margin = _SHORTEN_MARGINS[min(shortened_count, len(_SHORTEN_MARGINS) - 1)]
+    return max(1, int(len(text) * min(1.0, share) * margin))
+
+
+def _blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.severity is Severity.BLOCK)
