@@ -18,7 +18,6 @@ _LATIN_WORD = re.compile(r"(?<![A-Za-z0-9@._(/])[A-Za-z]{2,}(?![A-Za-z0-9@_/])")
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]+")
 _FULL_WIDTH_DISTANCE = 0xFEE0
 _FIRST_PICTOGRAPH = "\U0001f000"
-_DINGBATS = ("\u2600", "\u27bf")
 
 
 def find_characters(passage: Passage, kind: Reads, rules: RuleSet) -> Iterator[Place]:
@@ -85,8 +84,7 @@ def _is_letter(character: str) -> bool:
 
 
 def _is_emoji(character: str) -> bool:
-    is_dingbat = _DINGBATS[0] <= character <= _DINGBATS[1] and unicodedata.category(character) == "So"
-    return (character >= _FIRST_PICTOGRAPH and not _is_letter(character)) or is_dingbat
+    return character >= _FIRST_PICTOGRAPH and not _is_letter(character)
 
 
 def _is_symbol(character: str) -> bool:

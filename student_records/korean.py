@@ -20,6 +20,7 @@ _LONGEST_TAIL = 8
 
 class _LanguageFile(Datum):
     particles: tuple[str, ...]
+    second_particles: tuple[str, ...]
     particle_pairs: tuple[tuple[str, str], ...]
     connectives: tuple[str, ...]
     noun_forms: dict[str, str]
@@ -32,6 +33,7 @@ class Language:
     """The tables of the language file, in the order in which they are tried: longest first."""
 
     particles: frozenset[str]
+    second_particles: frozenset[str]
     particle_pairs: tuple[tuple[str, str], ...]
     connectives: tuple[str, ...]
     noun_forms: tuple[tuple[str, str], ...]
@@ -46,6 +48,7 @@ def language() -> Language:
     file = _LanguageFile.model_validate(json.loads(text))
     return Language(
         particles=frozenset(file.particles),
+        second_particles=frozenset(file.second_particles),
         particle_pairs=tuple(sorted(file.particle_pairs, key=lambda pair: -len(pair[0]))),
         connectives=tuple(sorted(file.connectives, key=len, reverse=True)),
         noun_forms=_longest_first(file.noun_forms),
@@ -69,12 +72,8 @@ def hangul_run(text: str, start: int) -> str:
 
 def is_particle_tail(run: str) -> bool:
     """Tell whether the letters that follow a word are nothing, a particle, or two particles."""
-    particles = language().particles
-    return (
-        not run
-        or run in particles
-        or any(run[:cut] in particles and run[cut:] in particles for cut in range(1, len(run)))
-    )
+    first, second = language().particles, language().second_particles
+    return not run or run in first or any(run[:cut] in first and run[cut:] in second for cut in range(1, len(run)))
 
 
 def correct_particle(word: str, tail: str) -> str:
