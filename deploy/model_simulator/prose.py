@@ -163,12 +163,14 @@ class _Rounds:
 
 def _best_ending(pool: list[str], aim: int, room: int) -> list[str]:
     """Return the one or two sentences whose length is nearest to the aim and not above the room."""
-    singles = [[sentence] for sentence in pool]
-    pairs = [[first, second] for i, first in enumerate(pool) for second in pool[i + 1 :] if first != second]
-    fitting = [choice for choice in singles + pairs if _joined_length(choice) <= room]
-    if fitting:
-        return min(fitting, key=lambda choice: abs(_joined_length(choice) - aim))
-    return [min(pool, key=len)]
+    best = [min(pool, key=len)]
+    nearest = abs(len(best[0]) - aim) if len(best[0]) <= room else room + aim
+    for index, first in enumerate(pool):
+        for second in ("", *pool[index + 1 :]):
+            length = len(first) + len(second) + bool(second)
+            if length <= room and abs(length - aim) < nearest and first != second:
+                best, nearest = ([first, second] if second else [first]), abs(length - aim)
+    return best
 
 
 def _joined_length(sentences: list[str]) -> int:

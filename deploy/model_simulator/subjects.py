@@ -17,6 +17,7 @@ _HANGUL: Final = re.compile(r"[가-힣]{2,}")
 _WORD: Final = re.compile(r"[가-힣A-Za-z0-9]+|[^\s가-힣A-Za-z0-9]+")
 _SENTENCE: Final = re.compile(r"[^.!?\n]{2,2000}")
 _INSTRUCTION: Final = re.compile(r"(세요|시오|하라|마라|한다|니다|않는다)\s*$|^\s*[#<\[{]")
+_JOINING_SYLLABLES: Final = tuple("여려눠꿔춰워켜쳐")
 _LONGEST_SUBJECT: Final = 14
 _MOST_SUBJECTS: Final = 24
 
@@ -56,7 +57,7 @@ def _close_run(run: list[str], subjects: list[str]) -> None:
 
 def _read_word(word: str) -> tuple[str, bool]:
     """Return the noun in a word, or nothing, and whether a particle ended the phrase."""
-    if not _HANGUL.fullmatch(word) or word in NOT_SUBJECTS or word.endswith(_SHORT_VERBS):
+    if not _HANGUL.fullmatch(word) or word in NOT_SUBJECTS or _is_short_verb(word):
         return "", True
     if word.endswith(_NOUNS_LIKE_VERBS):
         return word, False
@@ -68,6 +69,10 @@ def _read_word(word: str) -> tuple[str, bool]:
     if stem in NOT_SUBJECTS or stem.endswith(_VERB_STEMS):
         return "", True
     return stem, stem != word
+
+
+def _is_short_verb(word: str) -> bool:
+    return word.endswith(_SHORT_VERBS) or (len(word) == 2 and word.endswith(_JOINING_SYLLABLES))
 
 
 def _strip(word: str, particles: tuple[str, ...]) -> str:
