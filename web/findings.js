@@ -57,7 +57,8 @@ export function selectionOf(text, finding) {
   return [start, start + points.slice(finding.start, finding.end).join("").length];
 }
 
-function agreeParticle(word, rest) {
+/** Return what follows a word, its leading particle made to agree with the word: 를 after a vowel, 을 after a consonant. */
+export function agreeParticle(word, rest) {
   const final = finalOf(word);
   if (final === null) return rest;
   for (const [closed, open] of PARTICLES) {

@@ -1,5 +1,7 @@
 // Every sentence that the page says.
 
+import { agreeParticle } from "./findings.js";
+
 export const LEVELS = { middle: "중학교", high: "고등학교" };
 
 export const ITEMS = {
@@ -116,8 +118,7 @@ export const KEPT_TEXT = "여기까지 쓰인 글은 남겨 두었습니다.";
 export const NOTHING_YET = "곧 이 자리에 글이 쓰입니다.";
 export const NOTHING_WRITTEN = "쓰인 글이 없습니다.";
 export const VERSION_STOPPED = "쓰다가 멈춘 글입니다.";
-export const NEW_TASK = "새 초안";
-export const FORM_HEADING = "새 초안";
+export const AGAIN = "이 메모로 다시 만들기";
 export const SENDING = "보내는 중…";
 export const SUBMIT = "초안 세 가지 만들기";
 export const CATALOGUE_FAILED = "항목을 불러오지 못했습니다. 다시 시도하는 중입니다.";
@@ -156,7 +157,8 @@ export const sayWait = (reason, seconds) =>
   `${WAITS[reason] ?? WAITS.internal} 기다리고 있습니다.${seconds > 0 ? ` 약 ${seconds}초 뒤에 이어집니다.` : ""}`;
 export const sayRetry = (seconds, tried, most) =>
   `서버가 붐빕니다. ${seconds}초 뒤에 같은 요청을 다시 보냅니다 (${tried}/${most}). 같은 글이 두 번 만들어지지 않습니다.`;
-export const sayReplace = (suggestion) => `‘${suggestion}’(으)로 바꾸기`;
+export const sayReplace = (suggestion) => `‘${suggestion}’${agreeParticle(suggestion, "로")} 바꾸기`;
+export const sayClause = (clause) => (/^\d/.test(clause) ? `기재요령 ${clause}` : clause);
 export const sayProgress = (done, all) => `${done}/${all}`;
 export const sayRunning = (count) => (count ? `${count}개 쓰는 중` : "");
 export const sayFindings = (count) => `살펴볼 표현 ${count}곳`;
@@ -165,4 +167,3 @@ export const sayDone = (title) => `${title}: 다 썼습니다.`;
 export const sayFailed = (title) => `${title}: 쓰지 못했습니다.`;
 export const sayTextOf = (title) => `${title} 글`;
 export const sayVersion = (number) => `${number}번째 글`;
-export const sayElapsed = (seconds) => (seconds < 60 ? `${seconds}초` : `${Math.floor(seconds / 60)}분 ${seconds % 60}초`);
