@@ -43,8 +43,10 @@ async def execute(
     try:
         return await execution.run(cancelled)
     finally:
-        await execution.close()
-        await emitter.abandon()
+        try:
+            await execution.close()
+        finally:
+            await emitter.abandon()
 
 
 class _Execution:
@@ -84,7 +86,9 @@ class _Execution:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            _, pending = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+            done, pending = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+            for task in done:
+                _ = task.cancelled() or task.exception()  # several may have died of one cause; the first one told it
             if pending:
                 _log.warning("writers.not_closed", task_id=self._request.task_id, writer_count=len(pending))
 
@@ -123,7 +127,7 @@ class _Execution:
         count = completed_count(outcomes)
         if count:
             return await self._emitter.finish(TaskSucceeded, degraded=count < len(outcomes), **self._closing())
-        if self._deadline.passed():
+        if any(outcome.reason is Reason.DEADLINE for outcome in outcomes):
             return await self._emitter.finish(TaskExpired, started=True, **self._closing())
         return await self._emitter.finish(TaskFailed, reason=most_telling(outcomes), **self._closing())
 

@@ -17,6 +17,7 @@ from stream_processors.limiter import PATIENCE_SECONDS, Permit
 from stream_processors.model import Delta, Finished, ModelCall, Purpose
 from stream_processors.retry import Failures, GiveUp, decide
 from stream_processors.services import Services
+from student_records.cleaning import strip_traces
 from student_records.prompts import Prompt
 
 _CHARACTERS_PER_TOKEN = 1.7
@@ -40,11 +41,12 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Whom calls are for."""
+    """Whom calls are for, and how short a text is of no use to them."""
 
     task_id: TaskId
     version: int
     attempt: Attempt
+    least_characters: int
 
 
 class ModelCalls:
@@ -52,12 +54,12 @@ class ModelCalls:
 
     def __init__(self, services: Services, customer: Customer, deadline: Deadline) -> None:
         self._services = services
-        self._customer = customer
+        self.customer = customer
         self._deadline = deadline
         self.usage = Usage()
 
     async def ask(self, purpose: Purpose, prompt: Prompt, listener: Listener) -> str:
-        """Return the model's answer; make failed calls again as the policy says, or raise GivenUp."""
+        """Return the model's text without what is not text of it; make failed calls again, or raise GivenUp."""
         failures = 0
         while True:
             if self.usage.call_count >= self._services.retry.call_budget:
@@ -88,6 +90,8 @@ class ModelCalls:
         async def announce(reason: Reason, seconds: float | None) -> None:
             nonlocal waited
             waited = True
+            if seconds is not None and seconds >= self._deadline.remaining_seconds():
+                raise GivenUp(reason)
             await listener.waits(reason, seconds)
 
         estimate = _tokens(len(prompt.instructions) + len(prompt.input) + _EXPECTED_ANSWER_CHARACTERS)
@@ -95,7 +99,7 @@ class ModelCalls:
             with self._services.breaker.guard():
                 if again or waited:
                     await listener.goes_on(again=again)
-                customer = self._customer
+                customer = self.customer
                 call = ModelCall(customer.task_id, customer.version, purpose, customer.attempt, prompt, self._deadline)
                 return await _Meter(self, call, permit).run(self._services, listener)
 
@@ -114,6 +118,9 @@ class _Meter:
     async def run(self, services: Services, listener: Listener) -> str:
         try:
             finished = await self._read(services, listener)
+            text = strip_traces(finished.text)
+            if len(text) < self._calls.customer.least_characters:
+                raise ModelError(Reason.PROTOCOL, "hardly any text")
         except ModelError as error:
             self._book_failure(error)
             raise
@@ -121,7 +128,7 @@ class _Meter:
             self._discard("cancelled", *self._estimate(0, 0))
             raise
         self._book(finished)
-        return finished.text
+        return text
 
     async def _read(self, services: Services, listener: Listener) -> Finished:
         # aclosing: leaving the stream in any way ends the call at the other side.

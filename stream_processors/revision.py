@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from contracts.findings import Finding, Severity
-from student_records.byte_count import count_bytes, normalise
+from student_records.byte_count import count_bytes
 from student_records.edition import Edition
 from student_records.items import Item
 from student_records.rewriting import settle
 from student_records.rules import check
 
+_BYTES_OF_A_LETTER = 3
 _LEAST_LEFT = 0.5
 _SHORTEN_MARGINS = (0.97, 0.9)
 
@@ -31,9 +32,9 @@ class Mended:
     unmended: tuple[Finding, ...] = field(repr=False)
 
 
-def clean(text: str) -> str:
-    """Bring what a model wrote to its one spelling."""
-    return normalise(text).text.strip()
+def least_characters(limit_bytes: int) -> int:
+    """Return how short a text may be and still be one: a twentieth of what Korean letters fill."""
+    return max(2, limit_bytes // (_BYTES_OF_A_LETTER * 20))
 
 
 def mend(text: str, edition: Edition, item: Item) -> Mended:

@@ -21,7 +21,7 @@ from stream_processors.emitter import Emitter
 from stream_processors.errors import GivenUp
 from stream_processors.model import Purpose
 from stream_processors.model_calls import Customer, ModelCalls
-from stream_processors.revision import clean, mend, shorter_target_characters
+from stream_processors.revision import least_characters, mend, shorter_target_characters
 from stream_processors.services import Services
 from stream_processors.streamed_text import StreamedText
 from student_records.byte_count import count_bytes
@@ -60,7 +60,8 @@ class VersionWriter:
         self._viewpoint = viewpoint_of(assignment.edition, assignment.item, plan.viewpoint)
         self._emitter = emitter
         self._services = services
-        self._calls = ModelCalls(services, Customer(emitter.task_id, plan.version, emitter.attempt), deadline)
+        customer = Customer(emitter.task_id, plan.version, emitter.attempt, least_characters(self._limit_bytes))
+        self._calls = ModelCalls(services, customer, deadline)
         self._phase = Phase.DRAFTING
         self._text = ""
         self._settled: VersionOutcome | None = None
@@ -73,7 +74,7 @@ class VersionWriter:
     async def write(self) -> None:
         """Write the version to its end, good or bad; raises nothing of its own."""
         try:
-            await self._revise(clean(await self._draft()))
+            await self._revise(await self._draft())
         except GivenUp as error:
             await self.fail(error.reason)
 
@@ -144,7 +145,7 @@ class VersionWriter:
         return await self.fail(Reason.FORBIDDEN_CONTENT)
 
     async def _ask_again(self, purpose: Purpose, prompt: Prompt) -> str:
-        return clean(await self._calls.ask(purpose, prompt, _Listener(self)))
+        return await self._calls.ask(purpose, prompt, _Listener(self))
 
     def _rewrite_prompt(self, findings: tuple[Finding, ...]) -> Prompt:
         request, assignment = self._assignment.request, self._assignment
