@@ -78,9 +78,9 @@ def _introduce(system: System, console: Console) -> None:
 
 
 def _demonstrate(system: System, console: Console) -> None:
-    item, notes = random.choice(sample_notes())  # noqa: S311 - any sample will do
-    console.print(f"\nA teacher's notes ({item}):\n{notes}\n", markup=False)
-    task = submit(system.api_url, {"item": item, "notes": notes})
+    sample = random.choice(sample_notes())  # noqa: S311 - any sample will do
+    console.print(f"\nA teacher's notes ({sample.item}):\n{sample.notes}\n", markup=False)
+    task = submit(system.api_url, sample.body)
     state = show(follow(task), console)
     if state is not None and state.stage is not Stage.SUCCEEDED:
         console.print(f"the sample ended as {state.stage}: {state.reason}")

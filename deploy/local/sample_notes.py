@@ -1,16 +1,31 @@
 """The sample notes of the repository: `samples/notes/ITEM.json`, several for each item."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = Path(__file__).resolve().parents[2] / "samples" / "notes"
 
 
-def sample_notes(folder: Path = _FOLDER) -> list[tuple[str, str]]:
-    """Return every sample as (item, notes)."""
-    return [(file.stem, notes) for file in sorted(folder.glob("*.json")) for notes in _read(file)]
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One teacher's notes for one item."""
+
+    item: str
+    school_level: str
+    notes: str
+
+    @property
+    def body(self) -> dict[str, str]:
+        """What is submitted."""
+        return {"item": self.item, "school_level": self.school_level, "notes": self.notes}
 
 
-def _read(file: Path) -> list[str]:
+def sample_notes(folder: Path = _FOLDER) -> list[Sample]:
+    """Return every sample, in a fixed order."""
+    return [sample for file in sorted(folder.glob("*.json")) for sample in _read(file)]
+
+
+def _read(file: Path) -> list[Sample]:
     content = json.loads(file.read_text(encoding="utf-8"))
-    return [str(sample["notes"]) for sample in content["samples"]]
+    return [Sample(content["item"], content["school_level"], note["text"]) for note in content["notes"]]

@@ -230,7 +230,11 @@ class System:
             "WORKER_HEALTH_PORT": str(port),
         }
         if self.settings.simulated:
-            environment |= {"OPENAI_BASE_URL": self.simulator_url, "OPENAI_API_KEY": "simulated"}
+            environment |= {
+                "OPENAI_BASE_URL": self.simulator_url,
+                "OPENAI_API_KEY": "simulated",
+                "MODEL_SIMULATED": "true",
+            }
         return ServiceSpec(f"worker-{number}", self.worker_module, port, "a free port", environment)
 
     def _projector(self) -> ServiceSpec:
@@ -242,7 +246,7 @@ class System:
         environment = self._shared("RELAY") | {
             "RELAY_PORT": str(self.ports.relay),
             "RELAY_TICKET_PUBLIC_KEY_FILE": str(self.keys.ticket_public),
-            "RELAY_ALLOWED_ORIGINS": f'["{origins[0]}", "{origins[1]}"]',
+            "RELAY_ALLOWED_ORIGINS": ",".join(origins),
         }
         return ServiceSpec("relay", "sse_relay", self.ports.relay, "DRAFTSTREAM_RELAY_PORT", environment)
 

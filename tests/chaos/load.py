@@ -51,8 +51,8 @@ class Load:
                 pause = began + number * self.seconds / self.task_count - time.monotonic()
                 if pause > 0:
                     time.sleep(pause)
-                item, notes = samples[number % len(samples)]
-                pool.submit(self._submit, client, number, {"item": item, "notes": f"{notes} ({self.run} {number})"})
+                body = samples[number % len(samples)].body
+                pool.submit(self._submit, client, number, body | {"notes": f"{body['notes']} ({self.run} {number})"})
 
     def _submit(self, client: httpx2.Client, number: int, body: dict[str, Any]) -> None:
         until, last = time.monotonic() + _ACCEPT_SECONDS, "nothing"

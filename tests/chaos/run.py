@@ -54,8 +54,10 @@ PACE = {"first_text_seconds": [0.2, 1.0], "tokens_per_second": [60, 140], "delta
 """A version takes two to five seconds, in few deltas: the machine is busy with faults, not with streaming."""
 
 ENVIRONMENT = {
-    "API_OWNER_RATE_PER_MINUTE": "100000",
+    "API_OWNER_RATE_PER_SECOND": "1000",
     "API_OWNER_BURST_COUNT": "100000",
+    "API_WORKER_SLOT_COUNT": "1000",
+    "MODEL_CONCURRENT_CALL_COUNT": "300",
     "WORKER_DRAIN_SECONDS": "8",
 }
 
