@@ -2,12 +2,13 @@
 
 import { ITEMS, LEVELS } from "./words.js";
 
-/** Read the API's catalogue: {simulated, notesLimit, levels: [{level, title, items: [{item, title, limit, viewpoints}]}]}. */
+/** Read the API's catalogue: {simulated, notesLimit, versionCount, levels: [{level, title, items}]}. */
 export function readCatalogue(answer) {
   return {
     simulated: answer.simulated === true,
-    notesLimit: answer.limits?.notes_characters ?? 20_000,
-    levels: answer.levels.map(({ school_level: level, title, items }) => ({
+    notesLimit: answer.notes_characters,
+    versionCount: answer.version_count,
+    levels: answer.school_levels.map(({ school_level: level, title, items }) => ({
       level,
       title: title ?? LEVELS[level] ?? level,
       items: items.map(({ item, title: itemTitle, limit, viewpoints = [] }) => ({

@@ -5,7 +5,6 @@ import { make, setData, setText } from "./element.js";
 import { countCodePoints } from "./reducer.js";
 import * as words from "./words.js";
 
-const VERSION_COUNT = 3;
 const DEFAULTS = { school_level: "high", item: "subject", target_ratio: "1", label: "", notes: "" };
 
 export class NotesForm {
@@ -116,13 +115,19 @@ export class NotesForm {
 
   #renderFacts() {
     const { limit, viewpoints } = this.#item();
-    setText(this.#facts, [words.sayLimit(limit), viewpoints.slice(0, VERSION_COUNT).join(", ")].filter(Boolean).join("  —  "));
+    const seenFrom = viewpoints.slice(0, this.#catalogue.versionCount).join(" · ");
+    const notes = [limit.note, words.CONFIDENCES[limit.confidence]].filter(Boolean);
+    this.#facts.replaceChildren(
+      make("strong", {}, words.sayLimit(limit)),
+      make("span", {}, seenFrom),
+      ...notes.map((note) => make("small", {}, note)),
+    );
   }
 
   #renderCount() {
-    const limit = this.#catalogue?.notesLimit ?? 20_000;
+    const limit = this.#catalogue?.notesLimit ?? Infinity;
     const count = countCodePoints(this.#field("notes").value);
-    setText(this.#count, words.sayNotesCount(count, limit));
+    setText(this.#count, this.#catalogue ? words.sayNotesCount(count, limit) : "");
     setData(this.#count, "standing", count > limit ? "over" : "ok");
     const isEmpty = this.#field("notes").value.trim() === "";
     this.#submit.disabled = this.#isSending || !this.#catalogue || isEmpty || count > limit;
@@ -135,7 +140,7 @@ export class NotesForm {
       item: this.#field("item").value,
       school_level: this.#field("school_level").value,
       notes: this.#field("notes").value,
-      version_count: VERSION_COUNT,
+      version_count: this.#catalogue.versionCount,
       target_ratio: Number(this.#field("target_ratio").value),
     };
     this.#setSending(true);

@@ -75,6 +75,13 @@ export const WAITS = {
 
 export const SEVERITIES = { block: "쓸 수 없음", review: "확인 필요", style: "표현" };
 
+/** How sure a limit is; nothing is said of what is sure. */
+export const CONFIDENCES = {
+  A: "",
+  B: "한 곳의 자료로만 확인한 분량입니다. 학교의 기재요령과 맞추어 보세요.",
+  C: "확실하지 않은 분량입니다. 반드시 학교의 기재요령을 확인하세요.",
+};
+
 export const CONNECTIONS = {
   connecting: "연결하는 중",
   live: "연결됨",

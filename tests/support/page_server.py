@@ -22,15 +22,16 @@ from contracts.events import Event
 from contracts.lifecycle import TaskState, reduce
 from contracts.snapshot import encode_snapshot
 from contracts.task import TaskId, new_task_id
+from producer_api.catalogue import catalogue_of
 from student_records.edition import load_edition
 from student_records.items import Item, SchoolLevel
-from student_records.limits import items_of, limit_for, title_of
+from student_records.limits import limit_for
 from student_records.viewpoints import viewpoints_for
+from tests.support.sample_course import write_sample
 from tests.support.scripted_task import ScriptedTask
 
 WEB = Path(__file__).parents[2] / "web"
 _SCHOOL_YEAR = 2026
-_LEVEL_TITLES = {SchoolLevel.MIDDLE: "중학교", SchoolLevel.HIGH: "고등학교"}
 _STREAM_HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
 _PAGE_POLICY = "default-src 'none'; connect-src 'self'"
 
@@ -98,7 +99,6 @@ class PageServer:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
-        self.url = site.name
         self._port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{self._port}"
 
@@ -151,27 +151,8 @@ class PageServer:
         return web.FileResponse(WEB / "index.html", headers={"Content-Security-Policy": _policy()})
 
     async def _catalogue(self, _request: web.Request) -> web.Response:
-        edition = load_edition(_SCHOOL_YEAR)
-        levels = [
-            {
-                "school_level": level,
-                "title": _LEVEL_TITLES[level],
-                "items": [
-                    {
-                        "item": item,
-                        "title": title_of(edition, item),
-                        "limit": limit_for(edition, level, item).model_dump(mode="json"),
-                        "viewpoints": [
-                            {"viewpoint": viewpoint.id, "title": viewpoint.title}
-                            for viewpoint in viewpoints_for(edition, item)
-                        ],
-                    }
-                    for item in items_of(edition, level)
-                ],
-            }
-            for level in SchoolLevel
-        ]
-        return web.json_response({"edition": edition.id, "simulated": self.simulated, "levels": levels})
+        catalogue = catalogue_of(load_edition(_SCHOOL_YEAR), self.url, simulated=self.simulated)
+        return web.Response(text=catalogue.model_dump_json(), content_type="application/json")
 
     async def _submit(self, request: web.Request) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
@@ -281,8 +262,6 @@ def _policy() -> str:
 
 
 async def _show() -> None:
-    from tests.support.sample_course import write_sample  # noqa: PLC0415
-
     server = PageServer(on_submit=write_sample)
     await server.start()
     print(server.url, flush=True)  # noqa: T201 - the address is what this command is for

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from contracts.attempt import OUTSIDE, Attempt
 from contracts.commands import Limit, VersionPlan
@@ -40,7 +41,7 @@ class ScriptedTask:
 
     task_id: TaskId
     publish: Callable[[Event], None]
-    attempt: Attempt = Attempt(3, 1_772_442_000_123)
+    attempt: Attempt = field(default_factory=lambda: Attempt(3, 1_772_442_000_123))
     sequence: int = 0
     state: TaskState = field(init=False)
 
@@ -130,12 +131,12 @@ class ScriptedTask:
     def expire(self) -> None:
         self._write(TaskExpired(**self._ending(), started=self.state.started))
 
-    def _place(self) -> dict[str, object]:
+    def _place(self) -> dict[str, Any]:
         place = {"task_id": self.task_id, "attempt": self.attempt, "sequence": self.sequence}
         self.sequence += 1
         return place
 
-    def _ending(self) -> dict[str, object]:
+    def _ending(self) -> dict[str, Any]:
         outcomes = tuple(
             VersionOutcome(
                 version=version.version,

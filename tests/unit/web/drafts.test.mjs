@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Drafts, KEPT_MS } from "../drafts.js";
+import { Drafts, KEPT_MS } from "../../../web/drafts.js";
 
 /** Storage as a browser has it: what is kept are its own properties. */
 class KeptInMemory {

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { countCodePoints, fold, newTask, readSnapshot, reduce, takeSnapshot, writeSnapshot } from "../reducer.js";
+import { countCodePoints, fold, newTask, readSnapshot, reduce, takeSnapshot, writeSnapshot } from "../../../web/reducer.js";
 
-const GOLDEN = new URL("../../tests/golden/lifecycle/", import.meta.url);
+const GOLDEN = new URL("../../golden/lifecycle/", import.meta.url);
 const stories = readdirSync(GOLDEN)
   .filter((name) => name.endsWith(".json"))
   .map((name) => [name, JSON.parse(readFileSync(new URL(name, GOLDEN), "utf8"))]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Api, ApiProblem, newIdempotencyKey, submitWithRetries } from "../api.js";
+import { Api, ApiProblem, newIdempotencyKey, submitWithRetries } from "../../../web/api.js";
 
 /** An API whose answers are given in turn; a number is a status, null no answer at all. */
 function apiAnswering(...answers) {

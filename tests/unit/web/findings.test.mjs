@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { agreeParticle, rebaseFindings, replaceFinding, segmentText, selectionOf } from "../findings.js";
+import { agreeParticle, rebaseFindings, replaceFinding, segmentText, selectionOf } from "../../../web/findings.js";
 
 const finding = (start, end) => ({ start, end });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { OwnerStream, SILENCE_MS, backOff } from "../stream.js";
+import { OwnerStream, SILENCE_MS, backOff } from "../../../web/stream.js";
 
 const CONNECTING = 0;
 const OPEN = 1;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { compareWithLimit, countBytes } from "../byte_count.js";
+import { compareWithLimit, countBytes } from "../../../web/byte_count.js";
 
 const VECTORS = [
   ["", 0],
