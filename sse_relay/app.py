@@ -1,0 +1,61 @@
+"""The application: routes, errors and what runs beside them."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Callable
+
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from contracts.codec import SCHEMA_VERSION
+from sse_relay.consumer import TopicReader
+from sse_relay.errors import Refusal
+from sse_relay.relay import Relay
+from sse_relay.routes import HANDLERS, answer_http_error, answer_refusal
+
+
+def build_app(relay: Relay, stop_server: Callable[[], None]) -> Litestar:
+    """Return the ASGI application; it starts and ends the Kafka thread, the heartbeat and the drain."""
+
+    def get_relay() -> Relay:
+        return relay
+
+    @contextlib.asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        reader = TopicReader(relay.settings, relay.hub, loop.call_soon_threadsafe)
+        beside = [loop.create_task(relay.heartbeat.run()), loop.create_task(relay.drain.run(stop_server))]
+        reader.start()
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await reader.stop()
+
+    return Litestar(
+        HANDLERS,
+        lifespan=[running],
+        dependencies={"relay": Provide(get_relay, sync_to_thread=False)},
+        exception_handlers={Refusal: answer_refusal, HTTPException: answer_http_error},
+        cors_config=CORSConfig(
+            allow_origins=list(relay.settings.allowed_origins),
+            allow_methods=["GET"],
+            allow_headers=["Authorization", "Last-Event-ID", "Cache-Control"],
+        ),
+        openapi_config=OpenAPIConfig(
+            title="draftstream relay",
+            version=SCHEMA_VERSION,
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+        ),
+        logging_config=None,
+    )

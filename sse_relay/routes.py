@@ -1,0 +1,110 @@
+"""The routes: litestar at the rim."""
+
+from typing import Any, cast
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath
+from litestar.types import ASGIApp
+
+from sse_relay.answer import EndAnswer, OverloadAnswer, StreamAnswer
+from sse_relay.authorisation import one_header, one_parameter
+from sse_relay.errors import Overload, Refusal
+from sse_relay.relay import Relay
+
+_PROBLEM = "application/problem+json"
+_NO_STORE = {"Cache-Control": "no-store"}
+RawRequest = Request[Any, Any, Any]
+
+
+@get("/v1/tasks/{task_id:str}/events", summary="Watch one task (text/event-stream)")
+async def watch_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> ASGIApp:
+    """Stream one task: a snapshot or what is behind the cursor, then live, until its end."""
+    ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
+    cursor = _cursor(request)
+    try:
+        relay.refuse_when_draining()
+        subscriber = await relay.streams.open_task(ticket, task_id, cursor)
+    except Overload as overload:
+        return _overloaded(relay, overload)
+    if subscriber is None:
+        relay.tally.stream_count["end"] += 1
+        return EndAnswer()
+    relay.tally.stream_count["resume" if cursor else "snapshot"] += 1
+    return StreamAnswer(subscriber, relay.settings.retry_ms)
+
+
+@get("/v1/events", summary="Watch everything of the ticket's owner (text/event-stream)")
+async def watch_owner(request: RawRequest, relay: NamedDependency[Relay]) -> ASGIApp:
+    """Stream all tasks of one owner, those that start later included."""
+    ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
+    cursor = _cursor(request)
+    try:
+        relay.refuse_when_draining()
+        subscriber = await relay.streams.open_owner(ticket, cursor)
+    except Overload as overload:
+        return _overloaded(relay, overload)
+    relay.tally.stream_count["owner_resume" if cursor else "owner_snapshot"] += 1
+    return StreamAnswer(subscriber, relay.settings.retry_ms)
+
+
+@get("/v1/tasks/{task_id:str}", summary="The state of one task")
+async def read_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> Response[bytes]:
+    """Return the snapshot of one task, with the cursor that it is valid for."""
+    ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
+    content = await relay.streams.snapshot(ticket, task_id)
+    return Response(content, media_type="application/json", headers=_NO_STORE)
+
+
+@get("/livez", summary="The process runs")
+async def livez() -> dict[str, str]:
+    """Answer as long as the loop turns."""
+    return {"status": "alive"}
+
+
+@get("/readyz", summary="Streams are wanted")
+async def readyz(relay: NamedDependency[Relay]) -> Response[dict[str, str]]:
+    """Answer 200 once everything has been read that was there at the start, until the drain."""
+    status = relay.status
+    return Response({"status": status}, status_code=200 if status == "ready" else 503, headers=_NO_STORE)
+
+
+@get("/metrics", summary="Prometheus metrics", include_in_schema=False)
+async def metrics(relay: NamedDependency[Relay]) -> Response[bytes]:
+    """Return all metrics in Prometheus' text format."""
+    return Response(relay.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+HANDLERS = [watch_task, watch_owner, read_task, livez, readyz, metrics]
+
+
+def answer_refusal(request: RawRequest, refusal: Refusal) -> Response[dict[str, object]]:
+    """Return the problem document of a refusal (RFC 9457)."""
+    return problem(refusal.status, refusal.slug, refusal.title, refusal.headers)
+
+
+def answer_http_error(request: RawRequest, error: HTTPException) -> Response[dict[str, object]]:
+    """Return the problem document of what Litestar refuses, without its details."""
+    headers = cast("dict[str, str]", error.headers or {})
+    allow = {name: value for name, value in headers.items() if name.lower() == "allow"}
+    return problem(error.status_code, "http", "The request cannot be answered", allow)
+
+
+def problem(status: int, slug: str, title: str, headers: dict[str, str]) -> Response[dict[str, object]]:
+    """Return a problem document."""
+    content: dict[str, object] = {"type": f"urn:draftstream:problem:{slug}", "title": title, "status": status}
+    return Response(content, status_code=status, media_type=_PROBLEM, headers={**_NO_STORE, **headers})
+
+
+def _cursor(request: RawRequest) -> str:
+    """`Last-Event-ID` wins over `?after=`: a browser sends it by itself when it reconnects to the same URL."""
+    scope = request.scope
+    header = one_header(scope["headers"], b"last-event-id")
+    parameter = one_parameter(scope["query_string"], "after")
+    return header or parameter
+
+
+def _overloaded(relay: Relay, overload: Overload) -> ASGIApp:
+    relay.tally.stream_count["overloaded"] += 1
+    return cast("ASGIApp", OverloadAnswer(overload.reason, relay.settings.overload_retry_ms))
