@@ -3,7 +3,8 @@ PYTHON ?= python3
 IN_VENV = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos clean environment-local environment-dev system-packages
+.PHONY: help run test check format bench chaos clean environment-local environment-dev system-packages \
+	container-engine container-engine-stop images compose-up compose-down
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +23,21 @@ format: environment-dev ## put the code into its format
 
 system-packages: ## (Debian, root) install the browser, fonts and container engine that some tests need
 	@sh deploy/local/system_packages.sh
+
+container-engine: environment-local ## (root) start a Docker engine where none runs
+	@$(IN_VENV) -m deploy.containers.engine start
+
+container-engine-stop: environment-local ## stop the engine that container-engine started
+	@$(IN_VENV) -m deploy.containers.engine stop
+
+images: environment-local ## make all container images; where none can be pulled, from this machine's files
+	@$(IN_VENV) -m deploy.containers.images
+
+compose-up: environment-local ## the whole system in containers
+	@$(IN_VENV) -m deploy.containers.composition up
+
+compose-down: environment-local ## stop the containers; records and keys are kept
+	@$(IN_VENV) -m deploy.containers.composition down
 
 clean: ## remove what was made here: environment, records, logs
 	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis
