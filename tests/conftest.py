@@ -1,3 +1,3 @@
 """Fixtures that every tier shares."""
 
-pytest_plugins = ["tests.support.kafka", "tests.support.needs"]
+pytest_plugins = ["tests.support.kafka", "tests.support.model_simulator", "tests.support.needs", "tests.support.system"]

@@ -220,7 +220,7 @@ class System:
             self.ports.simulator,
             "DRAFTSTREAM_SIMULATOR_PORT",
             arguments=arguments,
-            ready_path="/livez",
+            ready_path="/healthz",
         )
 
     def _worker(self, number: int, port: int) -> ServiceSpec:
