@@ -4,10 +4,14 @@ ProcessorError
 ├── ModelError        a model call that brought no usable answer; `reason` is of the closed set
 ├── GivenUp           a version that cannot be written; `reason` tells the teacher why
 ├── EmitterEnded      an event after the terminal event, or after the emitter was abandoned
-└── NotAcknowledged   Kafka did not acknowledge a record
+├── NotAcknowledged   Kafka did not acknowledge a record
+├── ChildDied         a child process ended, or had to be ended, without its task's terminal event
+├── ChildNotStarted   a child process did not come up
+└── LogStalled        Kafka did not hand out records that it says it has
 """
 
 from contracts.events import Reason
+from contracts.lifecycle import TaskState
 
 NEVER_RETRIED = frozenset(
     {Reason.QUOTA_EXHAUSTED, Reason.UNAUTHORISED, Reason.REFUSED, Reason.INVALID_REQUEST},
@@ -60,3 +64,20 @@ class EmitterEnded(ProcessorError):
 
 class NotAcknowledged(ProcessorError):
     """A record whose acknowledgement will never come."""
+
+
+class ChildDied(ProcessorError):
+    """A child process that ended without a terminal event; `state` is what its task had come to."""
+
+    def __init__(self, exit_status: int | None, state: TaskState) -> None:
+        super().__init__(f"exit status {exit_status}")
+        self.exit_status = exit_status
+        self.state = state
+
+
+class ChildNotStarted(ProcessorError):
+    """A child process that never said that it is there."""
+
+
+class LogStalled(ProcessorError):
+    """A range of a partition that could not be read in time."""

@@ -1,0 +1,316 @@
+"""The wiring: a Faust app with our transport, and the parts that do the work."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from contracts.cursor import Position
+from stream_processors.agents import add_agents
+from stream_processors.cancellations import Cancellations
+from stream_processors.committer import Committer, Standing
+from stream_processors.dispatcher import Dispatcher, Tenure
+from stream_processors.emitter import Emitter
+from stream_processors.execution import execute
+from stream_processors.health import HealthServer, Pulse
+from stream_processors.historian import KafkaHistorian
+from stream_processors.kafka_publisher import KafkaPublisher
+from stream_processors.log_reader import LogReader
+from stream_processors.metrics import WorkerCollector
+from stream_processors.order import Order
+from stream_processors.request_handler import RequestHandler, Worker
+from stream_processors.services import Services
+from stream_processors.settings import WorkerSettings
+from stream_processors.suspect import CHILD_COMMAND, ChildLane
+from stream_processors.transport import WorkTransport
+
+_PULSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 5.0
+_STOP_GRACE_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerShell:
+    """Our side of a rebalance: committer and dispatcher, told by the transport."""
+
+    def __init__(self, settings: WorkerSettings, owner: str) -> None:
+        self.requests_topic = settings.topics.requests.name
+        self.commit_timeout_seconds = settings.commit_timeout_seconds
+        self.drain_seconds = settings.drain_seconds
+        self.committer = Committer(owner)
+        self.assignment_known = False
+        self._dispatcher: Dispatcher | None = None
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The dispatcher; there is one before Kafka is spoken to."""
+        assert self._dispatcher is not None
+        return self._dispatcher
+
+    def use(self, dispatcher: Dispatcher) -> None:
+        """Name the dispatcher."""
+        self._dispatcher = dispatcher
+
+    def suspend(self) -> None:
+        """Start nothing until the next assignment is known."""
+        self.assignment_known = False
+        self.dispatcher.suspend()
+
+    def resume(self, generation: int, standings: Mapping[int, Standing]) -> None:
+        """Take an assignment over."""
+        stayed = self.committer.assign(standings)
+        tenures = {number: Tenure(self.committer.ledger(number), stayed[number]) for number in standings}
+        self.dispatcher.resume(generation, tenures)
+        self.assignment_known = True
+        log.info(
+            "assignment.taken",
+            generation=generation,
+            partition_count=len(stayed),
+            stayed_count=sum(stayed.values()),
+        )
+
+
+class WorkerApp(faust.App):  # type: ignore[misc]  # faust ships no types
+    """A Faust app that drains before it leaves, also when a rebalance comes in between."""
+
+    shell: WorkerShell
+
+    def _new_transport(self) -> WorkTransport:
+        return WorkTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> WorkTransport:
+        return WorkTransport(self.conf.broker_producer, self)
+
+    def _create_directories(self) -> None:
+        """Make none: nothing is kept outside Kafka."""
+
+    def _on_rebalance_when_stopped(self) -> None:
+        """Keep the consumer: what a drain finishes must still be committed."""
+
+    async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
+        """Called in each rebalance, which waits for nobody, and when stopping, which drains."""
+        if self.should_stop:
+            await self.shell.dispatcher.drain(self.shell.drain_seconds)
+            self.shell.committer.handing_over = True
+        await consumer.commit()
+
+
+class _ConsumerFeed:
+    """The feed of an app: its consumer, which does not exist yet when the dispatcher is built."""
+
+    def __init__(self, app: WorkerApp) -> None:
+        self._app = app
+
+    def hold(self, partition: int) -> None:
+        self._app.consumer.hold(partition)
+
+    def release(self, partition: int) -> None:
+        self._app.consumer.release(partition)
+
+
+class InProcess:
+    """Carries orders out in this process."""
+
+    def __init__(self, publisher: KafkaPublisher, services: Services) -> None:
+        self._publisher = publisher
+        self._services = services
+
+    async def __call__(self, order: Order) -> Position:
+        """Return the place of the terminal event."""
+        emitter = Emitter(self._publisher, order.request.task_id, order.attempt, order.origin)
+        return await execute(order.request, order.known, emitter, self._services, cancelled=order.cancelled)
+
+
+class WorkerProcess:
+    """Everything one worker runs, from the first connection to the last commit."""
+
+    def __init__(
+        self, settings: WorkerSettings, services: Services, *, child_command: Sequence[str] = CHILD_COMMAND
+    ) -> None:
+        self.settings = settings
+        boot_ms = time.time_ns() // 1_000_000
+        self.app = _faust_app(settings)
+        self.app.shell = self.shell = WorkerShell(settings, f"{settings.worker_name}-{boot_ms}-{secrets.token_hex(3)}")
+        topics = settings.topics
+        reader = LogReader(settings.bootstrap)
+        publisher = KafkaPublisher(lambda: self.app.producer.client, topics)
+        self.cancellations = Cancellations(
+            settings.bootstrap, topics, timedelta(seconds=settings.longest_deadline_seconds), reader
+        )
+        self.dispatcher = Dispatcher(
+            _ConsumerFeed(self.app),
+            RequestHandler(
+                Worker(f"stream_processors/{settings.worker_name}", boot_ms),
+                topics,
+                publisher,
+                reader,
+                run=InProcess(publisher, services),
+                run_in_child=ChildLane(publisher, child_count=settings.child_slots, command=child_command),
+            ),
+            KafkaHistorian(reader, topics),
+            slot_count=settings.slots,
+            slots_per_partition=settings.slots_per_partition,
+            look_ahead_count=settings.look_ahead,
+            is_cancelled=self.cancellations.is_cancelled,
+            on_open=self.cancellations.look_through,
+            on_failure=self._fail,
+        )
+        self.shell.use(self.dispatcher)
+        add_agents(self.app, topics.requests.name, self.dispatcher)
+        self.failure: BaseException | None = None
+        self._ending = asyncio.Event()
+        self._aborting = asyncio.Event()
+        self._stopping = False
+        self._pulse = Pulse()
+
+    def stop(self) -> None:
+        """Ask for the end: the first time with a drain, the second time at once."""
+        if self._ending.is_set():
+            log.warning("worker.aborting")
+            self._aborting.set()
+            self.dispatcher.abort()
+        self._ending.set()
+
+    async def run(self) -> int:
+        """Work until asked to stop; return the exit status: 0, or 1 when the worker could not go on."""
+        health = self._health_server()
+        health.start()
+        side = [asyncio.create_task(work) for work in (self._beat(), self._tell_health(health))]
+        try:
+            if await self._wait_for_kafka():
+                await self._work()
+        finally:
+            for task in side:
+                task.cancel()
+            health.stop()
+        return 1 if self.failure else 0
+
+    async def _work(self) -> None:
+        starting = asyncio.create_task(self.app.start(), name="faust")
+        side = [
+            asyncio.create_task(self.cancellations.follow(self.dispatcher), name="cancellations"),
+            asyncio.create_task(self.cancellations.withdraw_queued(self.dispatcher), name="withdrawals"),
+            asyncio.create_task(self.app.wait_until_stopped(), name="faust crash"),
+            starting,
+        ]
+        for task in side:
+            task.add_done_callback(self._side_task_ended)
+        log.info("worker.started", worker=self.settings.worker_name, group=self.settings.group)
+        await self._ending.wait()
+        self._stopping = True
+        await self._stop_app()
+        for task in side:
+            task.cancel()
+        await asyncio.wait(side)
+        log.info("worker.stopped", failed=self.failure is not None)
+
+    async def _stop_app(self) -> None:
+        aborted = asyncio.create_task(self._aborting.wait())
+        stopping = asyncio.create_task(self.app.stop())
+        longest = self.settings.drain_seconds + _STOP_GRACE_SECONDS
+        try:
+            await asyncio.wait({aborted, stopping}, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
+            if not stopping.done():
+                await asyncio.wait({stopping}, timeout=_LONGEST_PAUSE_SECONDS)
+            if stopping.done():
+                stopping.result()
+            else:
+                log.error("worker.stop_overdue")
+        finally:
+            aborted.cancel()
+            stopping.cancel()
+
+    def _side_task_ended(self, task: "asyncio.Task[Any]") -> None:
+        if self._stopping or task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            self._fail(error)
+        elif self.app.crashed:
+            self._fail(self.app.crash_reason or RuntimeError("faust stopped"))
+
+    def _fail(self, error: BaseException) -> None:
+        """End the worker without a drain: Kafka cannot be written to, or something of ours is broken."""
+        if self.failure is None:
+            self.failure = error
+            log.error("worker.failed", error=type(error).__name__)
+        self.shell.drain_seconds = 0.0
+        self._ending.set()
+
+    async def _wait_for_kafka(self) -> bool:
+        """Try until the brokers answer; False when asked to stop before. An idle client cannot wait for them itself."""
+        pause = 0.5
+        while not self._ending.is_set():
+            producer = AIOKafkaProducer(bootstrap_servers=self.settings.bootstrap)
+            try:
+                await producer.start()
+            except (KafkaError, OSError):
+                log.warning("kafka.unreachable", bootstrap=self.settings.bootstrap, next_try_seconds=pause)
+            else:
+                return True
+            finally:
+                await producer.stop()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        return False
+
+    def _health_server(self) -> HealthServer:
+        registry = CollectorRegistry()
+        registry.register(WorkerCollector(self.dispatcher, self.shell.committer, self.cancellations))
+        settings = self.settings
+        return HealthServer(settings.health_host, settings.health_port, registry, self._pulse, self._complaints)
+
+    def _complaints(self) -> list[str]:
+        """Say why no work should be expected of this worker; nothing when all is well."""
+        failures = self.shell.committer.failure_count
+        told = {
+            "stopping": self._ending.is_set(),
+            "no assignment yet": not self.shell.assignment_known,
+            "cancellations not caught up": not self.cancellations.caught_up.is_set(),
+            f"{failures} commits failed in a row": failures >= self.settings.commit_failure_limit,
+        }
+        return [complaint for complaint, applies in told.items() if applies]
+
+    async def _beat(self) -> None:
+        while True:
+            self._pulse.beat()
+            await asyncio.sleep(_PULSE_SECONDS)
+
+    async def _tell_health(self, health: HealthServer) -> None:
+        log.info("health.listening", host=self.settings.health_host, port=health.port)
+
+
+def _faust_app(settings: WorkerSettings) -> WorkerApp:
+    return WorkerApp(
+        settings.group,
+        broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
+        processing_guarantee="at_least_once",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        web_enabled=False,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=64,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=256 << 10,
+        consumer_group_instance_id=settings.instance_id or None,
+        broker_session_timeout=settings.session_seconds,
+        broker_heartbeat_interval=settings.heartbeat_seconds,
+        broker_rebalance_timeout=settings.rebalance_seconds,
+        broker_request_timeout=settings.rebalance_seconds + 30,
+        broker_max_poll_interval=1_000_000.0,
+        broker_commit_interval=settings.commit_seconds,
+        producer_linger=0.005,
+        producer_request_timeout=30.0,
+        worker_redirect_stdouts=False,
+    )

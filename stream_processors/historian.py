@@ -1,0 +1,82 @@
+"""The historian: reads the history of a partition that was taken over, a few partitions at a time."""
+
+import asyncio
+import time
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from contracts.codec import read_request_header
+from contracts.cursor import Position
+from contracts.errors import RecordError
+from contracts.topics import Topics
+from stream_processors.dispatcher import History
+from stream_processors.errors import LogStalled
+from stream_processors.log_reader import LogReader
+from stream_processors.takeover import PartitionFold
+
+_AT_ONCE = 3
+_ATTEMPT_COUNT = 5
+_PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class KafkaHistorian:
+    """Folds a partition's events from where its oldest open request was accepted.
+
+    No event that a worker wrote about an open request is older than that place: the request was in Kafka before any
+    worker could begin it, and its acceptance before the request.
+    """
+
+    def __init__(self, reader: LogReader, topics: Topics) -> None:
+        self._reader = reader
+        self._topics = topics
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def __call__(self, partition: int, offset: int) -> History:
+        """Fold a partition; raises what Kafka raised when it does so five times."""
+        async with self._turn:
+            for attempt in range(1, _ATTEMPT_COUNT + 1):
+                try:
+                    return await self._fold(partition, offset)
+                except (KafkaError, LogStalled) as error:
+                    log.warning("takeover.failed", partition=partition, attempt=attempt, error=type(error).__name__)
+                    if attempt == _ATTEMPT_COUNT:
+                        raise
+                await asyncio.sleep(_PAUSE_SECONDS * attempt)
+        raise AssertionError("the loop above returns or raises")
+
+    async def _fold(self, partition: int, offset: int) -> History:
+        if (start := await self._oldest_start(partition, offset)) is None:
+            return History()
+        began = time.monotonic()
+        fold = PartitionFold()
+        count = 0
+        async for batch in self._reader.read(self._topics.events.name, partition, start.offset):
+            for record in batch:
+                fold.add(record.key, record.value, record.headers)
+            count += len(batch)
+            await asyncio.sleep(0)
+        history = fold.history()
+        log.info(
+            "takeover.folded",
+            partition=partition,
+            record_count=count,
+            known_count=len(history.known),
+            ended_count=len(history.ended),
+            seconds=round(time.monotonic() - began, 3),
+        )
+        return history
+
+    async def _oldest_start(self, partition: int, offset: int) -> Position | None:
+        """Return where the oldest open request that says so was accepted; None when there is no such request."""
+        async for batch in self._reader.read(self._topics.requests.name, partition, offset):
+            for record in batch:
+                try:
+                    start = read_request_header(record.headers).start
+                except RecordError:
+                    continue
+                if start.partition == partition:
+                    return start
+        return None

@@ -1,0 +1,82 @@
+"""The log reader: a bounded look at a range of one partition, beside all that is consumed live."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from stream_processors.errors import LogStalled
+
+_FETCH_BYTES = 1 << 20
+_BATCH_COUNT = 500
+_POLL_MS = 500
+_STALLED_POLLS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record as it is in the log."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None = field(repr=False)
+    headers: Sequence[tuple[str, bytes]] = field(repr=False)
+
+
+class LogReader:
+    """Reads ranges of partitions; each call has a connection of its own and gives it back."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    async def read(
+        self, topic: str, partition: int, start: int, *, committed_only: bool = False
+    ) -> AsyncIterator[list[LogRecord]]:
+        """Yield the records from an offset to where the partition ends now, in batches.
+
+        A start that retention has passed moves to the oldest record there is. Raises LogStalled after 30 s without
+        progress.
+        """
+        async with self._consumer(committed_only) as consumer:
+            tp = TopicPartition(topic, partition)
+            consumer.assign([tp])
+            end = (await consumer.end_offsets([tp]))[tp]
+            consumer.seek(tp, start)
+            stalled = 0
+            while await consumer.position(tp) < end:
+                found = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_BATCH_COUNT)
+                batch = [_log_record(record) for record in found.get(tp, ()) if record.offset < end]
+                stalled = 0 if batch else stalled + 1
+                if stalled > _STALLED_POLLS:
+                    raise LogStalled(f"{topic}-{partition} gives nothing before offset {end}")
+                if batch:
+                    yield batch
+
+    async def read_one(self, topic: str, partition: int, offset: int) -> LogRecord | None:
+        """Return the record at an offset; None when there is none."""
+        async for batch in self.read(topic, partition, offset):
+            return batch[0] if batch[0].offset == offset else None
+        return None
+
+    async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
+        """Return the offset of the first record that is not older than a time; None when all are."""
+        async with self._consumer(False) as consumer:
+            tp = TopicPartition(topic, partition)
+            found = (await consumer.offsets_for_times({tp: timestamp_ms}))[tp]
+            return None if found is None else int(found.offset)
+
+    def _consumer(self, committed_only: bool) -> Any:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed" if committed_only else "read_uncommitted",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=100,
+        )
+
+
+def _log_record(record: Any) -> LogRecord:
+    return LogRecord(record.offset, record.timestamp, record.key, record.value, record.headers)

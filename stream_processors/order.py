@@ -1,0 +1,70 @@
+"""An order: everything one attempt at a task needs, in this process or in one of its own."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.attempt import Attempt
+from contracts.codec import Origin, Record
+from contracts.commands import GenerationRequest
+from contracts.cursor import Position
+from contracts.dead_letter import DeadLetter
+from contracts.lifecycle import TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One attempt: the request, the task's state as its log tells it, who asks, and the signal to cancel."""
+
+    request: GenerationRequest
+    known: TaskState
+    attempt: Attempt
+    origin: Origin
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Runner(Protocol):
+    """Carries an order out."""
+
+    async def __call__(self, order: Order) -> Position:
+        """Return the place of the terminal event, acknowledged by Kafka."""
+
+
+class Publisher(Protocol):
+    """Writes events, and dead letters."""
+
+    async def publish(self, record: Record) -> "asyncio.Future[Position]":
+        """Wait for room and take the record; the future is Kafka's acknowledgement."""
+
+    async def bury(
+        self, letter: DeadLetter, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
+    ) -> Position:
+        """Keep a record that could not be used, and return where."""
+
+
+class WrittenOrder(BaseModel):
+    """An order as it is handed to another process of the same release."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: GenerationRequest
+    known: TaskState
+    attempt: tuple[int, int]
+    origin: Origin
+
+    @classmethod
+    def of(cls, order: Order) -> "WrittenOrder":
+        """Return what is handed over; the signal to cancel goes another way."""
+        return cls(
+            request=order.request,
+            known=order.known,
+            attempt=(order.attempt.generation, order.attempt.boot_ms),
+            origin=order.origin,
+        )
+
+    def order(self) -> Order:
+        """Return the order."""
+        return Order(self.request, self.known, Attempt(*self.attempt), self.origin)

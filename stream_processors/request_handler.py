@@ -1,0 +1,192 @@
+"""The request handler: from one record of the requests topic to its task's terminal event, or to the dead letters."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from contracts.attempt import OUTSIDE, Attempt
+from contracts.codec import REQUEST_TYPE, Origin, decode_request, read_header, read_request_header, task_id_of
+from contracts.commands import GenerationRequest
+from contracts.cursor import Position
+from contracts.dead_letter import DeadLetter
+from contracts.errors import MalformedRecord, RecordError, UnknownType, UnsupportedSchema
+from contracts.events import Reason, TaskAccepted, TaskFailed
+from contracts.lifecycle import Progress, TaskState, reduce
+from contracts.topics import Topics
+from stream_processors.dispatcher import Delivery, Job, Known
+from stream_processors.emitter import Emitter
+from stream_processors.ending import settled_outcomes, total_usage
+from stream_processors.errors import ChildDied, NotAcknowledged
+from stream_processors.kafka_publisher import partition_of
+from stream_processors.log_reader import LogReader
+from stream_processors.order import Order, Publisher, Runner
+from stream_processors.suspect import is_suspect
+from stream_processors.takeover import next_attempt
+
+_TRY_COUNT = 2
+_ACCEPTED = TaskAccepted.model_fields["type"].default
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Who writes: the name in record sources, and when it was started (milliseconds since 1970)."""
+
+    source: str
+    boot_ms: int
+
+
+class RequestHandler:
+    """Deals with requests: runs them here, or in a process of their own when a worker may have died of them."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        topics: Topics,
+        publisher: Publisher,
+        reader: LogReader,
+        *,
+        run: Runner,
+        run_in_child: Runner,
+    ) -> None:
+        self._worker = worker
+        self._topics = topics
+        self._publisher = publisher
+        self._reader = reader
+        self._run = run
+        self._run_in_child = run_in_child
+
+    def is_sound(self, delivery: Delivery) -> bool:
+        """Whether a record is a request that this release can read, in the partition of its key."""
+        try:
+            self._read(delivery)
+        except RecordError:
+            return False
+        return True
+
+    async def __call__(self, job: Job) -> bool:
+        """Run a task; True once its terminal event is acknowledged, False if only the record was put aside."""
+        try:
+            request, origin = self._read(job.delivery)
+        except RecordError as error:
+            return await self._put_aside(job, error)
+        known = job.known or Known(TaskState(request.task_id))
+        order = Order(
+            request,
+            with_plan(known.state, request),
+            next_attempt(job.generation, self._worker.boot_ms, known.highest),
+            origin,
+            job.cancelled,
+        )
+        if is_suspect(job.crash_count, known.attempt_count) and not job.cancelled.is_set():
+            await self._run_suspect(job, order)
+        else:
+            await self._run_here(job, order)
+        return True
+
+    def _read(self, delivery: Delivery) -> tuple[GenerationRequest, Origin]:
+        header = read_header(delivery.headers)
+        if header.type != REQUEST_TYPE:
+            raise UnknownType("not a generation request")
+        request = decode_request(delivery.key, delivery.value)
+        if partition_of(delivery.key or b"", self._topics.partition_count) != delivery.partition:
+            raise MalformedRecord("key", "belongs to another partition")
+        return request, Origin(header.owner, self._worker.source, header.traceparent)
+
+    async def _run_here(self, job: Job, order: Order) -> None:
+        for _ in range(_TRY_COUNT):
+            try:
+                await self._run(order)
+            except (KafkaError, NotAcknowledged):
+                raise  # nothing can be written: the worker ends, and the request is delivered again
+            except Exception as error:  # noqa: BLE001 - the rim: one broken task must not end the others
+                log.error("task.attempt_failed", task_id=order.request.task_id, error=type(error).__name__)
+                order = replace(order, attempt=_after(order.attempt))
+            else:
+                return
+        await self._fail(order, Reason.INTERNAL)
+        await self._bury(job.delivery, Reason.INTERNAL)
+
+    async def _run_suspect(self, job: Job, order: Order) -> None:
+        try:
+            await self._run_in_child(order)
+        except ChildDied as error:
+            log.error("task.crashed_its_worker", task_id=order.request.task_id, exit_status=error.exit_status)
+            order = replace(order, attempt=_after(order.attempt), known=with_plan(error.state, order.request))
+            await self._fail(order, Reason.WORKER_CRASHED)
+            await self._bury(job.delivery, Reason.WORKER_CRASHED)
+
+    async def _fail(self, order: Order, reason: Reason) -> Position:
+        outcomes = tuple(settled_outcomes(order.known).values())
+        emitter = Emitter(self._publisher, order.request.task_id, order.attempt, order.origin)
+        return await emitter.finish(
+            TaskFailed, reason=reason, versions=outcomes, usage=total_usage(outcomes), ended_at=datetime.now(UTC)
+        )
+
+    async def _put_aside(self, job: Job, error: RecordError) -> bool:
+        """Keep a record that is no request; if it stands for an accepted task, that task has failed."""
+        await self._bury(job.delivery, f"{_kind(error)}: {error}")
+        if job.settled or (origin := await self._accepted_origin(job.delivery)) is None:
+            return False
+        highest = job.known.highest if job.known else OUTSIDE
+        attempt = next_attempt(job.generation, self._worker.boot_ms, highest)
+        emitter = Emitter(self._publisher, task_id_of(job.delivery.key), attempt, origin)
+        await emitter.finish(TaskFailed, reason=Reason.MALFORMED_COMMAND, ended_at=datetime.now(UTC))
+        return True
+
+    async def _accepted_origin(self, delivery: Delivery) -> Origin | None:
+        """Return whose task a record stands for; None when it names no `task.accepted` of its key."""
+        try:
+            start = read_request_header(delivery.headers).start
+        except RecordError:
+            return None
+        if start.partition != delivery.partition or not delivery.key:
+            return None
+        record = await self._reader.read_one(self._topics.events.name, start.partition, start.offset)
+        if record is None or record.key != delivery.key:
+            return None
+        try:
+            header = read_header(record.headers)
+        except RecordError:
+            return None
+        return Origin(header.owner, self._worker.source, header.traceparent) if header.type == _ACCEPTED else None
+
+    async def _bury(self, delivery: Delivery, reason: str) -> None:
+        position = Position(delivery.partition, delivery.offset)
+        letter = DeadLetter(reason, self._topics.requests.name, position)
+        await self._publisher.bury(letter, delivery.key, delivery.value, delivery.headers)
+
+
+def with_plan(state: TaskState, request: GenerationRequest) -> TaskState:
+    """Return a state that knows what was asked for, whatever of the log it was folded from."""
+    accepted = TaskAccepted(
+        task_id=request.task_id,
+        attempt=OUTSIDE,
+        sequence=0,
+        edition=request.edition,
+        school_level=request.school_level,
+        item=request.item,
+        versions=request.versions,
+        limit=request.limit,
+        accepted_at=request.accepted_at,
+        start_deadline=request.start_deadline,
+        end_deadline=request.end_deadline,
+    )
+    return replace(reduce(replace(state, progress=Progress()), accepted), progress=state.progress)
+
+
+def _after(attempt: Attempt) -> Attempt:
+    return Attempt(attempt.generation, attempt.boot_ms + 1)
+
+
+def _kind(error: RecordError) -> str:
+    match error:
+        case UnsupportedSchema():
+            return "unsupported_schema"
+        case UnknownType():
+            return "unknown_type"
+        case _:
+            return "malformed_record"
