@@ -70,9 +70,9 @@ class Service:
             )
 
     def _open_log(self) -> IO[bytes]:
-        """Append, so that the reason of a death stays readable; begin anew when the file has grown too large."""
+        """Begin anew with each system and when it has grown too large; else append, so that a death stays readable."""
         large = self.log.exists() and self.log.stat().st_size > _MAX_LOG_BYTES
-        return self.log.open("wb" if large else "ab")
+        return self.log.open("wb" if large or self._process is None else "ab")
 
     def wait_ready(self, timeout_seconds: float = READY_SECONDS) -> None:
         """Return when it says that it is ready; raise ServiceDied or ServiceSilent."""
