@@ -16,6 +16,7 @@ from stream_processors.errors import GivenUp, ModelError
 from stream_processors.limiter import PATIENCE_SECONDS, Permit
 from stream_processors.model import Delta, Finished, ModelCall, Purpose
 from stream_processors.retry import Failures, GiveUp, decide
+from stream_processors.revision import count_hangul
 from stream_processors.services import Services
 from student_records.cleaning import strip_traces
 from student_records.prompts import Prompt
@@ -41,12 +42,12 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Whom calls are for, and how short a text is of no use to them."""
+    """Whom calls are for, and with how few Korean letters a text is of no use to them."""
 
     task_id: TaskId
     version: int
     attempt: Attempt
-    least_characters: int
+    least_letters: int
 
 
 class ModelCalls:
@@ -119,8 +120,8 @@ class _Meter:
         try:
             finished = await self._read(services, listener)
             text = strip_traces(finished.text)
-            if len(text) < self._calls.customer.least_characters:
-                raise ModelError(Reason.PROTOCOL, "hardly any text")
+            if count_hangul(text) < self._calls.customer.least_letters:
+                raise ModelError(Reason.PROTOCOL, "hardly any Korean text")
         except ModelError as error:
             self._book_failure(error)
             raise

@@ -32,8 +32,13 @@ class Mended:
     unmended: tuple[Finding, ...] = field(repr=False)
 
 
-def least_characters(limit_bytes: int) -> int:
-    """Return how short a text may be and still be one: a twentieth of what Korean letters fill."""
+def count_hangul(text: str) -> int:
+    """Count the Korean letters of a normalised text."""
+    return sum("가" <= character <= "힣" for character in text)
+
+
+def least_letters(limit_bytes: int) -> int:
+    """Return how few Korean letters still make a text: a twentieth of what would fill the limit."""
     return max(2, limit_bytes // (_BYTES_OF_A_LETTER * 20))
 
 

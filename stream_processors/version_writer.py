@@ -21,7 +21,7 @@ from stream_processors.emitter import Emitter
 from stream_processors.errors import GivenUp
 from stream_processors.model import Purpose
 from stream_processors.model_calls import Customer, ModelCalls
-from stream_processors.revision import least_characters, mend, shorter_target_characters
+from stream_processors.revision import least_letters, mend, shorter_target_characters
 from stream_processors.services import Services
 from stream_processors.streamed_text import StreamedText
 from student_records.byte_count import count_bytes
@@ -60,7 +60,7 @@ class VersionWriter:
         self._viewpoint = viewpoint_of(assignment.edition, assignment.item, plan.viewpoint)
         self._emitter = emitter
         self._services = services
-        customer = Customer(emitter.task_id, plan.version, emitter.attempt, least_characters(self._limit_bytes))
+        customer = Customer(emitter.task_id, plan.version, emitter.attempt, least_letters(self._limit_bytes))
         self._calls = ModelCalls(services, customer, deadline)
         self._phase = Phase.DRAFTING
         self._text = ""
