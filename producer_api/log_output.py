@@ -3,27 +3,29 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 import structlog
 
 from producer_api.settings import LogFormat
 
-_LINES_PER_SECOND = 5
+_LINES_PER_SECOND = 1
 _TALKATIVE = "aiokafka"
 
 
 class LineRate(logging.Filter):
-    """Passes a few lines of each of the Kafka client's loggers in a second: it writes hundreds during an outage."""
+    """Passes one line of each of the Kafka client's loggers in a second: it writes hundreds during an outage."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._now = now
         self._windows: dict[str, tuple[int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether a line passes; everybody else's do."""
         if not record.name.startswith(_TALKATIVE):
             return True
-        second = int(time.monotonic())
+        second = int(self._now())
         began, count = self._windows.get(record.name, (second, 0))
         count = count + 1 if began == second else 1
         self._windows[record.name] = (second, count)
@@ -41,7 +43,7 @@ def configure_logs(log_format: LogFormat) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if log_format is LogFormat.JSON
-        else structlog.dev.ConsoleRenderer()
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -23,7 +23,7 @@ AWAY = "Kafka cannot be reached; submit again later with the same Idempotency-Ke
 LATE = "Kafka did not answer in time; submit again with the same Idempotency-Key"
 FULL = "too many submissions are waiting for Kafka"
 _REQUEST_TIMEOUT_MS = 5_000
-_START_SECONDS = 10.0
+_START_SECONDS = 5.0
 _FLUSH_SECONDS = 5.0
 _CLOSE_SECONDS = 10.0
 

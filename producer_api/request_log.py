@@ -25,7 +25,7 @@ from producer_api.read_progress import ReadProgress
 from producer_api.request_index import RequestIndex
 
 _BATCH_RECORD_COUNT = 500
-_START_SECONDS = 10.0
+_START_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 _IDLE_MS = 1_000
 _CATCHING_UP_MS = 50
@@ -107,7 +107,7 @@ class RequestLog:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            request_timeout_ms=10_000,
+            request_timeout_ms=5_000,
         )
         try:
             async with asyncio.timeout(_START_SECONDS):
