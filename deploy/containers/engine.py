@@ -30,8 +30,10 @@ _SYSTEM_PATHS = "/usr/local/sbin:/usr/sbin:/sbin"
 class Engine:
     """One dockerd with its records, log and process id in a folder."""
 
-    def __init__(self, folder: Path = FOLDER, socket_path: Path = SOCKET) -> None:
+    def __init__(self, folder: Path = FOLDER, socket_path: Path = SOCKET, programs: str | None = None) -> None:
+        """Describe it; nothing runs yet. `programs` is the search path, by default PATH and the system's folders."""
         self.folder = folder
+        self._programs = f"{os.environ.get('PATH', '')}:{_SYSTEM_PATHS}" if programs is None else programs
         self.socket_path = socket_path
         self.log = folder / "dockerd.log"
 
@@ -54,12 +56,11 @@ class Engine:
         """Start it and wait until it answers; False when an engine answered already. Raises EngineFailed."""
         if self.answers():
             return False
-        if os.geteuid() != 0:
-            raise EngineFailed("No Docker engine answers and starting one needs root: start it, or do this as root.")
-        path = f"{os.environ.get('PATH', '')}:{_SYSTEM_PATHS}"
-        dockerd = shutil.which("dockerd", path=path)
+        dockerd = shutil.which("dockerd", path=self._programs)
         if dockerd is None:
             raise EngineFailed("There is no Docker engine on this machine: run `make system-packages` first.")
+        if os.geteuid() != 0:
+            raise EngineFailed("No Docker engine answers and starting one needs root: start it, or do this as root.")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("wb") as log:
             process = subprocess.Popen(
@@ -67,7 +68,7 @@ class Engine:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PATH": path},
+                env={**os.environ, "PATH": self._programs},
                 start_new_session=True,
             )
         until = time.monotonic() + timeout_seconds
