@@ -132,12 +132,13 @@ export class OwnerStream {
   #opened() {
     this.#failureCount = 0;
     this.#lastSign = this.#clock.now();
-    this.#setStatus("live");
+    if (this.#status !== "overloaded") this.#setStatus("live"); // it may be only to say that it still is
   }
 
   #receive(type, message) {
     this.#lastSign = this.#clock.now();
     this.#allowedSilence = SILENCE_MS;
+    this.#setStatus("live");
     if (message.lastEventId) this.#cursor = message.lastEventId;
     this.#onEvent(type, JSON.parse(message.data));
   }
@@ -173,6 +174,8 @@ export class OwnerStream {
     if (this.#source.readyState === CONNECTING) {
       if (this.#status === "live") this.#setStatus("reconnecting");
       if (silence >= (this.#status === "overloaded" ? OVERLOADED_SILENCE_MS : SILENCE_MS)) this.open();
+    } else if (this.#status === "overloaded") {
+      if (silence >= CHECK_MS) this.#setStatus("live");
     } else if (this.#isBusy() && silence >= this.#allowedSilence) {
       this.#allowedSilence = Math.min(LONGEST_SILENCE_MS, this.#allowedSilence * 2);
       this.open();

@@ -222,6 +222,17 @@ test("an overloaded relay is given the time it asks for", async () => {
   stream.wake();
   assert.equal(sources.length, 1);
   source.accept();
+  assert.equal(stream.status, "overloaded");
+  source.send("version.delta", { b: 3 }, "0-8");
+  assert.equal(stream.status, "live");
+});
+
+test("a relay that stays open without a word has room again", async () => {
+  const source = await goLive();
+  source.send("overloaded", { reason: "streams" });
+  source.cut();
+  source.accept();
+  await clock.advance(10_000);
   assert.equal(stream.status, "live");
 });
 
