@@ -39,6 +39,7 @@ def build_app(relay: Relay, stop_server: Callable[[], None]) -> Litestar:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            relay.archive.close()
             await reader.stop()
 
     return Litestar(

@@ -15,7 +15,7 @@ from sse_relay.frame import type_of, value_of
 def fold_frames(state: TaskState, frames: Iterable[bytes]) -> TaskState:
     """Return the state after more frames of its log; a value that cannot be read changes nothing."""
     for frame in frames:
-        if (event := _event_of(frame, state.task_id)) is not None:
+        if (event := event_of(frame, state.task_id)) is not None:
             state = reduce(state, event)
     return state
 
@@ -25,7 +25,7 @@ def fold_ended(state: TaskState, frames: Sequence[bytes], progress: Progress) ->
 
     A terminal event is enough by itself for all versions that it names; only one that names none needs the rest.
     """
-    last = _event_of(frames[-1], state.task_id) if frames else None
+    last = event_of(frames[-1], state.task_id) if frames else None
     if not isinstance(last, TerminalEvent) or not last.versions:
         return replace(fold_frames(state, frames), progress=progress)
     ruling = [frame for frame in frames if type_of(frame).startswith(b"task.")]
@@ -38,7 +38,8 @@ def is_overdue(state: TaskState, now: datetime | None = None) -> bool:
     return not state.ended and deadline is not None and (now or datetime.now(UTC)) > deadline
 
 
-def _event_of(frame: bytes, task_id: TaskId) -> Event | None:
+def event_of(frame: bytes, task_id: TaskId) -> Event | None:
+    """Return the event in a frame, or None when its value cannot be read."""
     try:
         event = decode_event_value(type_of(frame).decode("ascii"), value_of(frame))
     except RecordError:

@@ -11,7 +11,7 @@ from sse_relay.history import History
 from sse_relay.log import TaskLog
 from sse_relay.owner import OwnerLog, composite
 from sse_relay.partition import Partition
-from sse_relay.record import HeaderReader, KafkaMessage, owner_of
+from sse_relay.record import HeaderReader, KafkaMessage, has_json_object, owner_of
 from sse_relay.seats import Seats
 from sse_relay.subscriber import CHUNK_BYTES, OwnerSubscriber, Subscriber, TaskSubscriber, with_cursor
 from sse_relay.tally import Tally
@@ -51,7 +51,7 @@ class Hub:
             if offset < partition.next_offset:
                 self.tally.skipped["read_before"] += 1
                 continue
-            partition.next_offset, partition.at_end = offset + 1, False
+            partition.next_offset = offset + 1
             log = self._append(partition, offset, message, changed)
             if log is not None:
                 applied += 1
@@ -70,7 +70,7 @@ class Hub:
         try:
             kind, sequence, owner = self._headers.read(message.headers() or ())
             value, key = message.value(), message.key()
-            if not value or value[0] != 0x7B or value[-1] != 0x7D:
+            if not has_json_object(value):
                 raise MalformedRecord("value", "not a JSON object")
             log = partition.logs.get(key or b"") or self._new_log(partition, key, owner)
         except RecordError as error:

@@ -10,8 +10,8 @@ from contracts.cursor import Cursor, Position
 from contracts.lifecycle import Progress, TaskState, Verdict, judge
 from contracts.snapshot import encode_snapshot
 from contracts.task import OwnerId, TaskId
-from sse_relay.fold import fold_ended, fold_frames, is_overdue
-from sse_relay.frame import data_lines, encode_frame
+from sse_relay.fold import event_of, fold_ended, fold_frames, is_overdue
+from sse_relay.frame import data_lines, encode_frame, type_of, value_of
 from sse_relay.record import Kind
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class TaskLog:
         "_snapshot",
         "_state",
         "end",
+        "first",
         "frames",
         "last",
         "live",
@@ -57,6 +58,8 @@ class TaskLog:
         self.frames: list[bytes] = []
         self.offsets = array("q")
         self.progress = Progress()
+        self.first = -1
+        """Offset of the oldest record that counts, whether or not its frame is still here."""
         self.last = -1
         """Offset of the newest record that counts."""
         self.lost = -1
@@ -64,7 +67,7 @@ class TaskLog:
         self.end: int | None = None
         """Offset of the terminal event."""
         self.whole = False
-        """Whether the task's first record is known, or has been."""
+        """Whether `first` is the task's very first record."""
         self.size_bytes = LOG_OVERHEAD_BYTES
         self.live: set[TaskSubscriber] = set()
         self.unsent = 0
@@ -88,13 +91,21 @@ class TaskLog:
             self.end = offset
         else:
             frame = b"id: %d-%d\nevent: %b\n%b\n" % (self.partition, offset, kind.event_type, data_lines(value))
-        if self.last < 0:
+        if self.first < 0:
+            self.first = offset
             self.whole = kind.event_type == b"task.accepted"
         self.frames.append(frame)
         self.offsets.append(offset)
         self.last = offset
         self.size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
         return verdict
+
+    def extend(self, newer: "TaskLog", next_offset: int) -> None:
+        """Append what another log of the task has from an offset on, judged anew."""
+        for offset, frame in newer.frames_after(next_offset - 1):
+            if (event := event_of(frame, self.task_id)) is not None:
+                kind = Kind(type_of(frame), event.terminal, event.attempt)
+                self.append(offset, kind, event.sequence, value_of(frame))
 
     @property
     def ended(self) -> bool:

@@ -25,8 +25,6 @@ class Partition:
         """Offset of the newest record of any owner that the relay no longer knows."""
         self.high_watermark: int | None = None
         """Where the partition ended when the broker was last asked."""
-        self.at_end = False
-        """Whether Kafka said that there was nothing more, and nothing has come since."""
         self._caught_up = asyncio.Event()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -37,7 +35,6 @@ class Partition:
 
     def end(self, next_offset: int) -> None:
         """Take Kafka's word that nothing is left; right before the end there need not be a record."""
-        self.at_end = True
         self._caught_up.set()
         self.reach(next_offset)
 

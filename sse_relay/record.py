@@ -1,7 +1,7 @@
 """What the relay reads of a Kafka record: the headers, each combination of which is parsed only once."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeGuard
 
 from contracts.attempt import Attempt
 from contracts.codec import read_header
@@ -56,6 +56,11 @@ class HeaderReader:
             self._kinds.clear()
         self._kinds[found.get("schema_version"), found.get("ce_type"), found.get("attempt")] = kind
         return kind, header.sequence, header.owner.encode()
+
+
+def has_json_object(value: bytes | None) -> TypeGuard[bytes]:
+    """Tell whether a value can be a JSON object, from its first and last byte."""
+    return bool(value) and value[0] == 0x7B and value[-1] == 0x7D  # type: ignore[index]  # bool() excludes None
 
 
 def owner_of(raw: bytes) -> OwnerId:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from contracts.ticket import load_public_key
+from sse_relay.archive import Archive
 from sse_relay.authorisation import Authorisation
 from sse_relay.drain import Drain
 from sse_relay.errors import Overload
 from sse_relay.heartbeat import Heartbeat
 from sse_relay.hub import Hub
 from sse_relay.metrics import Metrics
+from sse_relay.scanner import KafkaScanner
 from sse_relay.seats import Seats
 from sse_relay.settings import Settings
 from sse_relay.stream import Streams
@@ -23,6 +25,7 @@ class Relay:
     settings: Settings
     tally: Tally
     hub: Hub
+    archive: Archive
     streams: Streams
     authorisation: Authorisation
     heartbeat: Heartbeat
@@ -53,11 +56,13 @@ def build_relay(settings: Settings) -> Relay:
         max_bytes=settings.history_bytes,
         max_task_bytes=settings.task_bytes,
     )
+    archive = Archive(settings, hub, tally, KafkaScanner(settings))
     return Relay(
         settings=settings,
         tally=tally,
         hub=hub,
-        streams=Streams(settings, hub),
+        archive=archive,
+        streams=Streams(settings, hub, archive),
         authorisation=authorisation,
         heartbeat=Heartbeat(settings, hub),
         drain=Drain(settings, hub),

@@ -9,6 +9,7 @@ from contracts.cursor import Cursor, Position, parse_composite_cursor, parse_cur
 from contracts.errors import CursorError, TaskIdError
 from contracts.task import TaskId, parse_task_id
 from contracts.ticket import Ticket
+from sse_relay.archive import Archive
 from sse_relay.errors import BadCursor, NotCaughtUp, OtherShard, Overload, TicketRefused, UnknownTask
 from sse_relay.hub import Hub
 from sse_relay.log import TaskLog
@@ -16,13 +17,17 @@ from sse_relay.seats import Seat
 from sse_relay.settings import Settings
 from sse_relay.subscriber import LOG_LOST, LOG_RESET, OwnerSubscriber, Subscriber, TaskSubscriber
 
+_ASK_SECONDS = 1.0
+"""How long to wait for a record to come in before Kafka is asked whether it exists."""
+
 
 class Streams:
     """Opens streams and snapshots over a hub."""
 
-    def __init__(self, settings: Settings, hub: Hub) -> None:
+    def __init__(self, settings: Settings, hub: Hub, archive: Archive) -> None:
         self._settings = settings
         self._hub = hub
+        self._archive = archive
 
     async def snapshot(self, ticket: Ticket, task_text: str) -> bytes:
         """Return a task's snapshot as JSON, or raise a Refusal."""
@@ -70,6 +75,8 @@ class Streams:
         if cursor is None:
             log = await self._log(ticket, task_id)
             return TaskSubscriber(self._hub, seat, self._expiry(ticket), log, None)
+        if cursor.end and ticket.task_id and self._hub.find(task_id, cursor.position.partition) is None:
+            return None  # the cursor itself says that everything has been seen
         reached = await self._reach(cursor.position, deadline)
         log = await self._log(ticket, task_id, cursor)
         seen, gap = _place(log, cursor, reached=reached)
@@ -105,6 +112,8 @@ class Streams:
     async def _log(self, ticket: Ticket, task_id: TaskId, cursor: Cursor | None = None) -> TaskLog:
         position = ticket.start or (cursor.position if cursor else None)
         log = self._hub.find(task_id, position.partition if position else None)
+        if ticket.start is not None and _wants_more(log, ticket.start, cursor):
+            log = await self._archive.restore(task_id, ticket.start)
         if log is None or log.owner != ticket.owner:
             raise UnknownTask("not there")
         return log
@@ -135,11 +144,14 @@ class Streams:
             raise BadCursor("no such partition")
         if (partition := self._hub.partitions.get(position.partition)) is None:
             raise OtherShard("not a partition of this relay")
+        patience = min(deadline, asyncio.get_running_loop().time() + _ASK_SECONDS)
+        if await partition.wait_for(position.offset, patience):
+            return True
+        if await self._archive.ends_before(position):
+            return False
         if await partition.wait_for(position.offset, deadline):
             return True
-        if not partition.caught_up or not partition.at_end:
-            raise Overload("behind")
-        return False
+        raise Overload("behind")
 
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._settings.catch_up_seconds
@@ -149,6 +161,15 @@ class Streams:
         lifetime = self._settings.lifetime_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
         left = (ticket.expires_at - datetime.now(UTC)).total_seconds()
         return time.monotonic() + max(1.0, min(lifetime, left))
+
+
+def _wants_more(log: TaskLog | None, start: Position, cursor: Cursor | None) -> bool:
+    """Tell whether Kafka has to be asked: for all of a task, for its beginning, or for the middle of a finished one."""
+    if log is None:
+        return True
+    if not log.whole and start.offset < log.first:
+        return True
+    return log.sealed and cursor is not None and cursor.position.offset < log.last
 
 
 def _place(log: TaskLog, cursor: Cursor, *, reached: bool) -> tuple[int | None, str]:
