@@ -4,14 +4,11 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from contracts.cursor import Position
@@ -27,6 +24,7 @@ from stream_processors.kafka_publisher import KafkaPublisher
 from stream_processors.log_reader import LogReader
 from stream_processors.metrics import WorkerCollector
 from stream_processors.order import Order
+from stream_processors.reachability import wait_for_kafka
 from stream_processors.request_handler import RequestHandler, Worker
 from stream_processors.services import Services
 from stream_processors.settings import WorkerSettings
@@ -34,7 +32,7 @@ from stream_processors.suspect import CHILD_COMMAND, ChildLane
 from stream_processors.transport import WorkTransport
 
 _PULSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 5.0
+_ABORT_SECONDS = 5.0
 _STOP_GRACE_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
@@ -187,7 +185,7 @@ class WorkerProcess:
         health.start()
         side = [asyncio.create_task(work) for work in (self._beat(), self._tell_health(health))]
         try:
-            if await self._wait_for_kafka():
+            if await wait_for_kafka(self.settings.bootstrap, self._ending):
                 await self._work()
         finally:
             for task in side:
@@ -221,7 +219,7 @@ class WorkerProcess:
         try:
             await asyncio.wait({aborted, stopping}, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
             if not stopping.done():
-                await asyncio.wait({stopping}, timeout=_LONGEST_PAUSE_SECONDS)
+                await asyncio.wait({stopping}, timeout=_ABORT_SECONDS)
             if stopping.done():
                 stopping.result()
             else:
@@ -245,24 +243,6 @@ class WorkerProcess:
             log.error("worker.failed", error=type(error).__name__)
         self.shell.drain_seconds = 0.0
         self._ending.set()
-
-    async def _wait_for_kafka(self) -> bool:
-        """Try until the brokers answer; False when asked to stop before. An idle client cannot wait for them itself."""
-        pause = 0.5
-        while not self._ending.is_set():
-            producer = AIOKafkaProducer(bootstrap_servers=self.settings.bootstrap)
-            try:
-                await producer.start()
-            except (KafkaError, OSError):
-                log.warning("kafka.unreachable", bootstrap=self.settings.bootstrap, next_try_seconds=pause)
-            else:
-                return True
-            finally:
-                await producer.stop()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-        return False
 
     def _health_server(self) -> HealthServer:
         registry = CollectorRegistry()

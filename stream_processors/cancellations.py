@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -155,13 +156,14 @@ class Cancellations:
         start = tasks.next_offset(partition)
         if not keys or start is None:
             return
-        async for batch in self._reader.read(self._topics.requests.name, partition, start):
-            for record in batch:
-                if record.key in keys:
-                    keys.discard(record.key)
-                    await tasks.withdraw(_delivery(partition, record))
-            if not keys:
-                return
+        async with aclosing(self._reader.read(self._topics.requests.name, partition, start)) as batches:
+            async for batch in batches:
+                for record in batch:
+                    if record.key in keys:
+                        keys.discard(record.key)
+                        await tasks.withdraw(_delivery(partition, record))
+                if not keys:
+                    return
 
 
 async def _has_reached(consumer: Any, ends: dict[TopicPartition, int]) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -12,7 +13,7 @@ from contracts.errors import RecordError
 from contracts.topics import Topics
 from stream_processors.dispatcher import History
 from stream_processors.errors import LogStalled
-from stream_processors.log_reader import LogReader
+from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.takeover import PartitionFold
 
 _AT_ONCE = 3
@@ -53,11 +54,12 @@ class KafkaHistorian:
         began = time.monotonic()
         fold = PartitionFold()
         count = 0
-        async for batch in self._reader.read(self._topics.events.name, partition, start.offset):
-            for record in batch:
-                fold.add(record.key, record.value, record.headers)
-            count += len(batch)
-            await asyncio.sleep(0)
+        async with aclosing(self._reader.read(self._topics.events.name, partition, start.offset)) as batches:
+            async for batch in batches:
+                for record in batch:
+                    fold.add(record.key, record.value, record.headers)
+                count += len(batch)
+                await asyncio.sleep(0)
         history = fold.history()
         log.info(
             "takeover.folded",
@@ -71,12 +73,16 @@ class KafkaHistorian:
 
     async def _oldest_start(self, partition: int, offset: int) -> Position | None:
         """Return where the oldest open request that says so was accepted; None when there is no such request."""
-        async for batch in self._reader.read(self._topics.requests.name, partition, offset):
-            for record in batch:
-                try:
-                    start = read_request_header(record.headers).start
-                except RecordError:
-                    continue
-                if start.partition == partition:
-                    return start
+        async with aclosing(self._reader.read(self._topics.requests.name, partition, offset)) as batches:
+            async for batch in batches:
+                for record in batch:
+                    if (start := _start(record)) is not None and start.partition == partition:
+                        return start
+        return None
+
+
+def _start(record: LogRecord) -> Position | None:
+    try:
+        return read_request_header(record.headers).start
+    except RecordError:
         return None

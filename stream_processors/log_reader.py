@@ -1,6 +1,7 @@
 """The log reader: a bounded look at a range of one partition, beside all that is consumed live."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,7 @@ class LogReader:
 
     async def read(
         self, topic: str, partition: int, start: int, *, committed_only: bool = False
-    ) -> AsyncIterator[list[LogRecord]]:
+    ) -> AsyncGenerator[list[LogRecord], None]:
         """Yield the records from an offset to where the partition ends now, in batches.
 
         A start that retention has passed moves to the oldest record there is. Raises LogStalled after 30 s without
@@ -56,8 +57,9 @@ class LogReader:
 
     async def read_one(self, topic: str, partition: int, offset: int) -> LogRecord | None:
         """Return the record at an offset; None when there is none."""
-        async for batch in self.read(topic, partition, offset):
-            return batch[0] if batch[0].offset == offset else None
+        async with aclosing(self.read(topic, partition, offset)) as batches:
+            async for batch in batches:
+                return batch[0] if batch[0].offset == offset else None
         return None
 
     async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:

@@ -1,4 +1,4 @@
-"""A model that does what the notes say: `[[pieces=20 pause=0.1]]`, `[[poison]]`. For processes that tests start."""
+"""A model that does what the notes say: `[[pieces=20 pause=0.1]]`, `[[poison]]`, `[[stagger=3]]`. For processes that tests start."""
 
 import asyncio
 import os
@@ -26,7 +26,9 @@ class ScriptedModel:
         pieces = int(script.get("pieces", 3))
         size = -(-len(TEXT) // pieces)
         for number, start in enumerate(range(0, len(TEXT), size)):
-            await asyncio.sleep(float(script.get("pause", 0)))
+            await asyncio.sleep(
+                float(script.get("pause", 0)) + (call.version - 1) * float(script.get("stagger", 0)) / pieces
+            )
             yield Delta(TEXT[start : start + size])
             if "poison" in script and number == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""The projector: one result for each task, made from its first terminal event, and the end of tasks nobody ended."""

@@ -1,0 +1,32 @@
+"""Reachability: wait for brokers that are not there yet, and say so in one sentence."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+async def wait_for_kafka(bootstrap: str, ending: asyncio.Event) -> bool:
+    """Try until the brokers answer; False when asked to end before. The clients' own start gives up at once."""
+    pause = _FIRST_PAUSE_SECONDS
+    while not ending.is_set():
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+        try:
+            await producer.start()
+        except (KafkaError, OSError):
+            log.warning("kafka.unreachable", bootstrap=bootstrap, next_try_seconds=pause)
+        else:
+            return True
+        finally:
+            await producer.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), pause)
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+    return False
