@@ -9,6 +9,7 @@ from typing import Protocol
 from contracts.events import Reason
 from stream_processors.errors import ModelError
 from stream_processors.model import Finished
+from student_records.byte_count import normalise
 
 _REASON_OF_CODE = {
     "insufficient_quota": Reason.QUOTA_EXHAUSTED,
@@ -75,7 +76,7 @@ class _Text:
             raise self._failure(Reason.REFUSED, "refusal")
         if not self.good:
             raise self._failure(*self._why_not_good())
-        if not text.strip():
+        if not normalise(text).text.strip():
             raise self._failure(Reason.PROTOCOL, "blank text")
         return Finished(
             text,

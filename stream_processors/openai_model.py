@@ -219,9 +219,9 @@ def _translate_status(error: openai.APIStatusError, reason: Reason) -> ModelErro
     status = error.status_code
     if 400 <= status < 500 and type(error) is openai.APIStatusError:
         reason = Reason.INVALID_REQUEST
-    reason = _REASON_OF_STATUS.get(status, reason)
     if status < 500 and status not in (401, 403):
         reason = reason_of_codes(error.code, error.type) or reason
+    reason = _REASON_OF_STATUS.get(status, reason)
     return ModelError(
         reason,
         f"status {status}",
