@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,10 @@ def write_keys(directory: Path) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def serve(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
     """Run the API in this process on a free port; yield a client of it, whatever Kafka does."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # With its protocol named, asyncio sets TCP_NODELAY on what it accepts, as on sockets of its own.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         config = uvicorn.Config(
             create_app(settings),
             http=bounded_protocol(settings.header_seconds, settings.header_bytes),
@@ -52,8 +55,18 @@ async def serve(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
             await running
 
 
+async def ask_until(
+    ask: Callable[[], Awaitable[httpx2.Response]], wanted: Callable[[httpx2.Response], bool], seconds: float = 30
+) -> httpx2.Response:
+    """Ask until the answer is the wanted one: what Kafka, another process, decides."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = await ask()
+            if wanted(answer):
+                return answer
+            await asyncio.sleep(0.05)
+
+
 async def wait_ready(client: httpx2.AsyncClient, seconds: float = 30) -> None:
     """Ask until the API takes submissions."""
-    async with asyncio.timeout(seconds):
-        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110  Kafka, another process, decides
-            await asyncio.sleep(0.05)
+    await ask_until(lambda: client.get("/readyz"), lambda answer: answer.status_code == 200, seconds)
