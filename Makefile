@@ -3,7 +3,7 @@ PYTHON ?= python3
 IN_VENV = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos clean environment-local environment-dev system-packages \
+.PHONY: help run test check format bench bench-journey chaos clean environment-local environment-dev system-packages \
 	container-engine container-engine-stop images compose-up compose-down
 
 help: ## say what there is
@@ -48,3 +48,6 @@ environment-local environment-dev: environment-%:
 SEEDS ?= 1
 chaos: environment-dev ## shoot at a running system: make chaos SEEDS=1-20 CHAOS="--tasks 1000 --workers 3"
 	@$(IN_VENV) -m tests.chaos --seeds $(SEEDS) $(CHAOS)
+
+bench-journey: environment-dev ## measure a request's journey against the old way: make bench-journey BENCH="--quick"
+	@$(IN_VENV) -m bench.journey $(BENCH)

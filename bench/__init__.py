@@ -1,0 +1,1 @@
+"""Reproducible measurements against peers and floors."""
