@@ -4,24 +4,19 @@ from student_records.byte_count import normalise
 
 
 class StreamedText:
-    """Cleans pieces as they come and knows what has been shown.
+    """Cleans pieces as they come.
 
     What may belong to the next piece is held back: half of a surrogate pair, a carriage return, and blanks at the end.
     """
 
     def __init__(self) -> None:
         self._held = ""
-        self._shown: list[str] = []
-
-    @property
-    def shown(self) -> str:
-        """The text that has been handed out."""
-        return "".join(self._shown)
+        self._begun = False
 
     def feed(self, piece: str) -> str:
         """Return what can be shown now; often the piece itself, sometimes nothing."""
         text = self._held + piece
-        if not self._shown:
+        if not self._begun:
             text = text.lstrip()
         bare = text.rstrip()
         if bare and "\ud800" <= bare[-1] <= "\udbff":
@@ -30,8 +25,7 @@ class StreamedText:
         # Two halves of one character, that came apart, become one again.
         joined = bare.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _is_broken(bare) else bare
         cleaned = normalise(joined).text
-        if cleaned:
-            self._shown.append(cleaned)
+        self._begun = self._begun or bool(cleaned)
         return cleaned
 
 
