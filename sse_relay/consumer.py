@@ -77,7 +77,7 @@ class TopicReader:
 
     def _read(self) -> None:
         """Open the topic and read until told to stop, or until a position turns out to be gone."""
-        consumer = Consumer(client_settings(self._settings.bootstrap))
+        consumer = Consumer({**client_settings(self._settings.bootstrap), "error_cb": self._count_error})
         try:
             consumer.assign(self._open(consumer))
             self.connected = True
@@ -121,6 +121,10 @@ class TopicReader:
         self._give(self._hub.tally.kafka_errors.update, (error.name(),))
         if code in _POSITION_GONE:
             raise Reopen(error.name())
+
+    def _count_error(self, error: KafkaError) -> None:
+        """Errors that the client recovers from by itself; they come in this thread, from `poll`."""
+        self._call(self._hub.tally.kafka_errors.update, (error.name(),))
 
     def _open(self, consumer: Consumer) -> list[TopicPartition]:
         """Find where to read each partition from; begin anew those whose position is no longer there."""
@@ -185,5 +189,5 @@ def client_settings(bootstrap: str) -> dict[str, Any]:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
         "topic.metadata.refresh.interval.ms": 30_000,
-        "log_level": 3,
+        "log_level": 2,  # the client repeats itself for as long as a broker is away; errors are counted instead
     }

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -73,12 +74,12 @@ class RelayProcess:
     async def start(self, timeout_seconds: float = READY_SECONDS) -> "RelayProcess":
         """Start, and wait until it is ready."""
         self.launch()
-        async with asyncio.timeout(timeout_seconds):
-            while await self.status("/readyz") != 200:
-                assert self._process is not None
-                assert self._process.poll() is None, f"the relay ended with status {self._process.returncode}"
-                await asyncio.sleep(0.05)  # polling another process: it cannot call us
+        await self.until_ok("/readyz", timeout_seconds=timeout_seconds)
         return self
+
+    async def until_ok(self, path: str, *, timeout_seconds: float = READY_SECONDS) -> None:
+        """Wait until a GET answers 200."""
+        await asyncio.to_thread(self._until_ok, path, time.monotonic() + timeout_seconds)
 
     async def status(self, path: str) -> int:
         """Return the status of a GET, 0 while nothing listens."""
@@ -89,6 +90,13 @@ class RelayProcess:
         text = (await asyncio.to_thread(urllib.request.urlopen, f"{self.url}/metrics")).read().decode()
         values = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(f"{name} ")]
         return values[0] if values else 0.0
+
+    def _until_ok(self, path: str, deadline: float) -> None:
+        assert self._process is not None
+        while self._status(path) != 200:
+            assert self._process.poll() is None, f"the relay ended with status {self._process.returncode}"
+            assert time.monotonic() < deadline, f"{path} is not 200 in time"
+            time.sleep(0.05)  # another process: it cannot call us
 
     def _status(self, path: str) -> int:
         try:
