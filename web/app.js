@@ -65,7 +65,7 @@ class Page {
   #listen() {
     addEventListener("hashchange", () => this.#select());
     addEventListener("online", () => this.#wake());
-    addEventListener("offline", () => this.#renderStatus());
+    addEventListener("offline", () => this.#stream.doubt());
     addEventListener("pagehide", () => this.#stream.close());
     addEventListener("pageshow", (event) => event.persisted && this.#stream.open());
     document.addEventListener("visibilitychange", () => this.#changeVisibility());

@@ -80,9 +80,13 @@ export class OwnerStream {
 
   /** Look at the connection at once: the network is back, or the page was asleep. */
   wake() {
-    if (this.#status === "idle" || this.#status === "overloaded") return;
     const silence = this.#clock.now() - this.#lastSign;
-    if (this.#status === "live" && silence < SILENCE_MS) return;
+    if (this.#status !== "live" || silence >= SILENCE_MS) this.doubt();
+  }
+
+  /** Open the stream anew however well it looks: a connection outlives its network without a sign. */
+  doubt() {
+    if (this.#status === "idle" || this.#status === "overloaded") return;
     this.#failureCount = 0;
     this.open();
   }

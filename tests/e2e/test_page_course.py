@@ -9,7 +9,7 @@ from contracts.events import Phase, Reason
 from tests.e2e.page_steps import NOTES, column, editor_of, open_page, show, submit, text_of
 from tests.support.page_server import PageServer
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = pytest.mark.needs("chromium")
 
 
 async def test_a_submission_grows_into_three_texts(page: Page, server: PageServer) -> None:

@@ -9,7 +9,7 @@ from tests.support.page_server import PageServer
 from tests.support.sample_course import find_in
 from tests.support.scripted_task import ScriptedTask
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = pytest.mark.needs("chromium")
 
 HOSTILE = (
     '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>'

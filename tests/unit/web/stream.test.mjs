@@ -252,6 +252,15 @@ test("waking a fresh connection does nothing", async () => {
   assert.equal(sources.length, 1);
 });
 
+test("a network that went away puts even a lively connection in doubt", async () => {
+  await goLive();
+  stream.doubt();
+  await settle();
+  assert.ok(sources[0].closed);
+  sources[1].cut();
+  assert.equal(stream.status, "reconnecting");
+});
+
 test("waking cuts a delay short", async () => {
   failTickets = true;
   await stream.open();

@@ -12,6 +12,8 @@ from contracts.events import EVENT_TYPES, Phase, Reason
 from contracts.lifecycle import Stage
 from student_records.items import Item, SchoolLevel
 
+pytestmark = pytest.mark.needs("node")
+
 WEB = Path(__file__).parents[3] / "web"
 
 
