@@ -5,7 +5,7 @@ from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from litestar import get
 from litestar.exceptions import NotFoundException
@@ -17,6 +17,7 @@ from litestar.openapi.spec import (
     OpenAPIType,
     Operation,
     Parameter,
+    Reference,
     RequestBody,
     Schema,
     SecurityScheme,
@@ -35,7 +36,6 @@ _ASSETS = {
     "swagger-ui-preset.js": ("swagger_preset.js", "text/javascript"),
     "swagger-ui.css": ("swagger_style.css", "text/css"),
 }
-_REFERENCE = "#/components/schemas/{model}"
 _INTRODUCTION = (
     "Submit notes, cancel a task, fetch a ticket. Streams and snapshots are read from the relay, at the addresses "
     "that the answers name; docs/PROTOCOL.md describes both."
@@ -58,8 +58,10 @@ class SubmitOperation(Operation):
 
     def __post_init__(self) -> None:
         """Add the body and the header."""
-        reference = cast("Schema", {"$ref": _REFERENCE.format(model=Submission.__name__)})
-        self.request_body = RequestBody({"application/json": OpenAPIMediaType(schema=reference)}, required=True)
+        described = Submission.model_json_schema(ref_template="#/components/schemas/{model}")
+        del described["$defs"]  # the catalogue has brought the same ones
+        schema = cast("Schema", described)
+        self.request_body = RequestBody({"application/json": OpenAPIMediaType(schema=schema)}, required=True)
         key = Schema(type=OpenAPIType.STRING, min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")
         self.parameters = [
             Parameter(
@@ -79,7 +81,7 @@ def documentation() -> OpenAPIConfig:
         version=_version(),
         description=_INTRODUCTION,
         path=PATH,
-        components=Components(schemas=_schemas(), security_schemes=_security_schemes()),
+        components=Components(security_schemes=_security_schemes()),
         security=[{"cookie": []}, {"bearer": []}],
         use_handler_docstrings=True,
         render_plugins=[
@@ -118,13 +120,7 @@ def _version() -> str:
         return "0.1.0"
 
 
-def _schemas() -> dict[str, Schema]:
-    schema = Submission.model_json_schema(ref_template=_REFERENCE)
-    definitions: dict[str, Any] = schema.pop("$defs", {})
-    return cast("dict[str, Schema]", {Submission.__name__: schema, **definitions})
-
-
-def _security_schemes() -> dict[str, Any]:
+def _security_schemes() -> dict[str, SecurityScheme | Reference]:
     return {
         "cookie": SecurityScheme(
             type="apiKey", name=COOKIE, security_scheme_in="cookie", description="Set by the first answer."

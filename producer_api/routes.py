@@ -32,6 +32,9 @@ _NO_STORE = {"Cache-Control": "no-store"}
 @post(
     "/tasks",
     status_code=202,
+    operation_id="submitTask",
+    summary="Submit notes",
+    response_description="Kafka has the request; a repeated key gets the same answer.",
     operation_class=SubmitOperation,
     request_max_body_size=MAX_BODY_BYTES,
     responses=problems(400, 401, 403, 408, 409, 413, 415, 421, 429, 503),
@@ -55,6 +58,9 @@ async def submit_task(
 @post(
     "/tasks/{task_id:str}/cancel",
     status_code=202,
+    operation_id="cancelTask",
+    summary="Cancel a task",
+    response_description="Kafka has the cancellation.",
     responses=problems(400, 401, 403, 404, 421, 429, 503),
 )
 async def cancel_task(
@@ -65,13 +71,27 @@ async def cancel_task(
     return CancellationAnswer(task_id=task_id)
 
 
-@post("/tickets", status_code=201, responses=problems(400, 401, 403, 421))
+@post(
+    "/tickets",
+    status_code=201,
+    operation_id="createTicket",
+    summary="Get a ticket for everything of the caller",
+    response_description="A ticket for the owner's stream.",
+    responses=problems(400, 401, 403, 421),
+)
 async def create_ticket(caller: NamedDependency[Caller], answers: NamedDependency[Answers]) -> Response[TicketAnswer]:
     """Get the right to read everything of the caller."""
     return Response(answers.ticket(caller.owner, datetime.now(UTC)), headers=_NO_STORE)
 
 
-@get("/catalogue", security=[{}], responses=problems(400))
+@get(
+    "/catalogue",
+    security=[{}],
+    operation_id="readCatalogue",
+    summary="What can be asked for",
+    response_description="Items, limits and viewpoints of one school year.",
+    responses=problems(400),
+)
 async def read_catalogue(
     settings: NamedDependency[Settings],
     default_school_year: NamedDependency[int],

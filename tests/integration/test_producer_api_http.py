@@ -4,14 +4,19 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
+import jwt
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from contracts.ticket import load_public_key, verify_ticket
 from deploy.local.ports import free_ports
-from producer_api.settings import Settings
+from producer_api.settings import Identity, Settings
 from tests.support.producer_api import SUBMISSION, serve, write_keys
 
 SECRET = "비밀스러운메모"
@@ -336,3 +341,24 @@ async def test_metrics_name_no_one(client: httpx2.AsyncClient) -> None:
     assert re.search(r'api_submissions_total{outcome="kafka-unavailable"} [1-9]', text)
     assert answer.request.headers["cookie"].partition("=")[2][:32] not in text
     assert "api_ready 0.0" in text
+
+
+async def test_with_bearer_tokens_nobody_gets_a_cookie_and_nobody_passes_without_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    public = tmp_path / "public.pem"
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    changes = {"identity": Identity.JWT, "jwt_public_key_file": public, "jwt_audience": "api", "jwt_issuer": "school"}
+    claims = {"sub": "teacher-7", "aud": "api", "iss": "school", "exp": 4_000_000_000}
+    token = jwt.encode(claims, key, "EdDSA")
+    async with serve(settings.model_copy(update=changes)) as client:
+        refused = await client.post("/v1/tickets")
+        assert_problem(refused, 401, "not-authenticated")
+        assert refused.headers["www-authenticate"] == "Bearer"
+        answer = await client.post("/v1/tickets", headers={"Authorization": f"Bearer {token}", "Host": "api.example"})
+        assert answer.status_code == 201
+        assert "set-cookie" not in answer.headers
+        assert (await client.get("/v1/catalogue")).status_code == 200
+    public_key = load_public_key(settings.ticket_key_file.with_name("ticket.pub.pem").read_bytes())
+    assert verify_ticket(answer.json()["ticket"], public_key).owner == "teacher-7"
