@@ -2,7 +2,7 @@
 
 import { make, setData, setText } from "./element.js";
 import { standingOf } from "./task_panel.js";
-import { ITEMS, UNNAMED, sayTime } from "./words.js";
+import { ITEMS, SHORT_ITEMS, UNNAMED, sayTime } from "./words.js";
 
 export class TaskList {
   #element;
@@ -18,7 +18,7 @@ export class TaskList {
     const row = this.#rowOf(task.task_id);
     const standing = standingOf(task, nowMs);
     setText(row.name, label || ITEMS[task.item] || UNNAMED);
-    setText(row.facts, [label && ITEMS[task.item], sayTime(task.accepted_at)].filter(Boolean).join(" · "));
+    setText(row.facts, [label && SHORT_ITEMS[task.item], sayTime(task.accepted_at)].filter(Boolean).join(" · "));
     setText(row.word, standing.word);
     setData(row.link, "tone", standing.tone);
     this.#renderMarks(row.marks, task);

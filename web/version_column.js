@@ -48,6 +48,7 @@ export class VersionColumn {
     this.#sheet = make(
       "div",
       { className: "sheet", tabIndex: 0, role: "region", "aria-label": words.sayTextOf(name), onscroll: () => this.#noteScroll() },
+      this.#notice,
       make("div", { className: "stack" }, this.#text, this.#editor),
     );
     this.#findings = new FindingList({
@@ -61,7 +62,6 @@ export class VersionColumn {
       "article",
       { className: "version", "aria-label": name },
       make("header", { className: "version-head" }, make("div", { className: "version-title" }, this.#title, this.#badge), make("ol", { className: "phases" }, ...this.#phases)),
-      this.#notice,
       this.#sheet,
       this.#bar.element,
       make("div", { className: "version-actions" }, this.#copy, this.#revert),
@@ -117,6 +117,7 @@ export class VersionColumn {
     } else if (task.progress.ended && version.stage !== "completed") {
       notice = version.text ? words.VERSION_STOPPED : words.NOTHING_WRITTEN;
     }
+    if (notice && this.#notice.hidden) this.#sheet.scrollTop = 0;
     this.#notice.hidden = !notice;
     setText(this.#notice, notice);
   }

@@ -14,10 +14,21 @@ export const ITEMS = {
   volunteer: "봉사활동 실적",
 };
 
+/** As teachers call them, where there is little room. */
+export const SHORT_ITEMS = {
+  subject: "과목별 세특",
+  behavior: "행동특성",
+  autonomy: "자율·자치",
+  club: "동아리",
+  career: "진로",
+  individual: "개인별 세특",
+  volunteer: "봉사",
+};
+
 export const PHASES = { drafting: "초안 작성", checking: "금지어 점검", fitting: "분량 맞춤" };
 
 export const STAGES = {
-  queued: "차례 기다리는 중",
+  queued: "차례 대기",
   running: "쓰는 중",
   cancelling: "멈추는 중",
   succeeded: "다 씀",
@@ -140,7 +151,7 @@ export const WARNINGS = {
 };
 
 export const ENDINGS = {
-  degraded: (done, all) => `${all}가지 가운데 ${done}가지를 썼습니다. 쓴 글은 그대로 쓰실 수 있습니다.`,
+  degraded: (done, all) => `${all}가지 가운데 ${done}가지를 썼습니다. 쓰지 못한 글에는 까닭을 적어 두었습니다.`,
   cancelled: "멈추었습니다. 그때까지 마친 글은 남아 있습니다.",
   cancelledEarly: "쓰기 시작하기 전에 멈추었습니다.",
   expired: "정해진 시간 안에 마치지 못했습니다. 마친 글은 남아 있습니다. 같은 메모로 다시 만들 수 있습니다.",

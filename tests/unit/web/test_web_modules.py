@@ -47,12 +47,12 @@ def exported(node: str, module: str, names: list[str]) -> dict[str, list[str]]:
 
 
 def test_every_reason_stage_and_item_has_korean_words(node: str) -> None:
-    tables = exported(node, "words.js", ["REASONS", "WAITS", "STAGES", "PHASES", "ITEMS", "LEVELS"])
+    tables = exported(node, "words.js", ["REASONS", "WAITS", "STAGES", "PHASES", "ITEMS", "SHORT_ITEMS", "LEVELS"])
     assert tables["REASONS"] == [*Reason]
     assert tables["WAITS"] == [*Reason]
     assert tables["STAGES"] == [*Stage]
     assert tables["PHASES"] == [*Phase]
-    assert tables["ITEMS"] == [*Item]
+    assert tables["ITEMS"] == tables["SHORT_ITEMS"] == [*Item]
     assert tables["LEVELS"] == [*SchoolLevel]
 
 
