@@ -4,7 +4,7 @@ IN_VENV = .venv/bin/python
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench bench-journey chaos clean environment-local environment-dev system-packages \
-	container-engine container-engine-stop images compose-up compose-down
+	container-engine container-engine-stop images compose-up compose-down bench-relay
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,3 +51,6 @@ chaos: environment-dev ## shoot at a running system: make chaos SEEDS=1-20 CHAOS
 
 bench-journey: environment-dev ## measure a request's journey against the old way: make bench-journey BENCH="--quick"
 	@$(IN_VENV) -m bench.journey $(BENCH)
+
+bench-relay: environment-dev ## (Debian) measure the relay against a floor and its peers: make bench-relay BENCH="--quick"
+	@$(IN_VENV) -m bench.relay $(BENCH)
