@@ -34,7 +34,8 @@ class Breaker:
                 self._open(error.reason)
             raise
         else:
-            self._reason = None
+            if is_probe:
+                self._reason = None
         finally:
             if is_probe:
                 self._probing = False

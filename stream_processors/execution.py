@@ -118,8 +118,8 @@ class _Execution:
 
     async def _end_cancelled(self, *, started: bool) -> Position:
         if started:
-            await self._emitter.emit(TaskCancelling)
-            await self.close()
+            # At once, because a Kafka that is slow must not keep the calls running.
+            await asyncio.gather(self.close(), self._emitter.emit(TaskCancelling))
         return await self._emitter.finish(TaskCancelled, started=started, **self._closing())
 
     async def _end(self) -> Position:

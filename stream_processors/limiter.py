@@ -10,6 +10,7 @@ from contracts.events import Reason
 
 WINDOW_SECONDS = 60.0
 PATIENCE_SECONDS = 1.0
+LONGEST_HOLD_SECONDS = 600.0
 
 Announce = Callable[[Reason, float | None], Awaitable[None]]
 """Told that a wait is longer than `PATIENCE_SECONDS`: why, and for how many seconds at least if that is known."""
@@ -19,7 +20,7 @@ Announce = Callable[[Reason, float | None], Awaitable[None]]
 class Limits:
     """What one process may use; None where there is no limit."""
 
-    concurrent_call_count: int = 32
+    concurrent_call_count: int = 150
     calls_per_minute: int | None = None
     tokens_per_minute: int | None = None
 
@@ -115,7 +116,8 @@ class Limiter:
             self._release()
 
     def hold(self, seconds: float) -> None:
-        """Let no call start for so long."""
+        """Let no call start for so long, at most ten minutes: then one asks again."""
+        seconds = min(seconds, LONGEST_HOLD_SECONDS)
         self._held_until = max(self._held_until, asyncio.get_running_loop().time() + seconds)
 
     async def _wait(self, tokens: int, announce: Announce) -> Permit:

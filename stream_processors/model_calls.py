@@ -16,7 +16,7 @@ from stream_processors.errors import GivenUp, ModelError
 from stream_processors.limiter import PATIENCE_SECONDS, Permit
 from stream_processors.model import Delta, Finished, ModelCall, Purpose
 from stream_processors.retry import Failures, GiveUp, decide
-from stream_processors.revision import count_hangul
+from stream_processors.revision import count_hangul, echoes
 from stream_processors.services import Services
 from student_records.cleaning import strip_traces
 from student_records.prompts import Prompt
@@ -119,9 +119,7 @@ class _Meter:
     async def run(self, services: Services, listener: Listener) -> str:
         try:
             finished = await self._read(services, listener)
-            text = strip_traces(finished.text)
-            if count_hangul(text) < self._calls.customer.least_letters:
-                raise ModelError(Reason.PROTOCOL, "hardly any Korean text")
+            text = self._usable(finished)
         except ModelError as error:
             self._book_failure(error)
             raise
@@ -129,6 +127,15 @@ class _Meter:
             self._discard("cancelled", *self._estimate(0, 0))
             raise
         self._book(finished)
+        return text
+
+    def _usable(self, finished: Finished) -> str:
+        """Return the text of an answer without its traces, or raise ModelError when that is none."""
+        text = strip_traces(finished.text)
+        if count_hangul(text) < self._calls.customer.least_letters:
+            raise _unusable("hardly any Korean text", finished)
+        if echoes(text, self._call.prompt.instructions):
+            raise _unusable("instructions told back", finished)
         return text
 
     async def _read(self, services: Services, listener: Listener) -> Finished:
@@ -203,6 +210,16 @@ class _Meter:
             character_count=self._character_count,
             **facts,
         )
+
+
+def _unusable(detail: str, finished: Finished) -> ModelError:
+    return ModelError(
+        Reason.PROTOCOL,
+        detail,
+        input_tokens=finished.input_tokens or 0,
+        output_tokens=finished.output_tokens or 0,
+        request_id=finished.request_id,
+    )
 
 
 def _tokens(character_count: int) -> int:

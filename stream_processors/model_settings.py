@@ -17,7 +17,9 @@ Count = Annotated[int, Field(gt=0)]
 class ModelSettings(BaseSettings):
     """Environment variables with the prefix `MODEL_`, besides `OPENAI_API_KEY` and `OPENAI_BASE_URL`."""
 
-    model_config = SettingsConfigDict(env_prefix="MODEL_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MODEL_", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     api_key: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("OPENAI_API_KEY"))
     """The key; servers of one's own may need none."""
@@ -55,8 +57,8 @@ class ModelSettings(BaseSettings):
     answer_bytes: Count = 8 << 20
     """The longest answer, everything included."""
 
-    concurrent_call_count: Count = 32
-    """Calls of one process at once."""
+    concurrent_call_count: Count = 150
+    """Calls of one process at once: three for each of a worker's fifty tasks."""
     calls_per_minute: Count | None = None
     """Calls of one process in any minute; None is no limit."""
     tokens_per_minute: Count | None = None

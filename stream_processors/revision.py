@@ -11,6 +11,7 @@ from student_records.rules import check
 
 _BYTES_OF_A_LETTER = 3
 _LEAST_LEFT = 0.5
+_TELLTALE_CHARACTERS = 20
 _SHORTEN_MARGINS = (0.97, 0.9)
 
 
@@ -35,6 +36,12 @@ class Mended:
 def count_hangul(text: str) -> int:
     """Count the Korean letters of a normalised text."""
     return sum("가" <= character <= "힣" for character in text)
+
+
+def echoes(text: str, instructions: str) -> bool:
+    """Tell whether a text holds a whole line of the instructions that were to bring it about."""
+    lines = (line.strip(" -") for line in instructions.splitlines())
+    return any(len(line) >= _TELLTALE_CHARACTERS and line in text for line in lines)
 
 
 def least_letters(limit_bytes: int) -> int:

@@ -86,11 +86,12 @@ async def test_whatever_the_text_holds_what_completes_is_checked_and_fits(
         if version.stage is VersionStage.COMPLETED:
             assert version.bytes <= 1500
             assert not any(finding.severity == "block" for finding in version.findings)
+            assert "당신은" not in version.text
             assert not any(mark in version.text for mark in ("**", "#", "<", "```"))
             assert version.text.endswith(".")
 
 
-@pytest.mark.parametrize("fault", ["one_word", "foreign_text", "blank_text", "html_200", "cut"])
+@pytest.mark.parametrize("fault", ["one_word", "prompt_echo", "foreign_text", "blank_text", "html_200", "cut"])
 async def test_one_bad_answer_for_each_version_is_made_good_by_another_call(
     services: Services, model_simulator: ModelSimulator, fault: str
 ) -> None:

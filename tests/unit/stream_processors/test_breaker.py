@@ -49,6 +49,14 @@ async def test_one_probe_at_a_time_and_a_good_one_closes_it() -> None:
 
 
 @virtual_time
+async def test_a_good_end_of_a_call_from_before_does_not_close_it() -> None:
+    breaker = Breaker(open_seconds=30)
+    with breaker.guard():
+        refused(breaker, Reason.QUOTA_EXHAUSTED)
+    assert refused(breaker).detail == "circuit open"
+
+
+@virtual_time
 async def test_a_probe_that_is_refused_opens_it_again() -> None:
     breaker = Breaker(open_seconds=30)
     refused(breaker, Reason.UNAUTHORISED)

@@ -4,6 +4,8 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from contracts.events import (
@@ -30,7 +32,7 @@ from stream_processors.limiter import Limits
 from stream_processors.model import Purpose
 from stream_processors.retry import RetryPolicy
 from student_records.byte_count import count_bytes
-from tests.support.clock import virtual_time
+from tests.support.clock import VirtualTimeLoop, virtual_time
 from tests.support.fake_model import CLEAN_TEXT, FakeModel, Script, failing
 from tests.support.generation import Generation, a_request
 
@@ -215,6 +217,17 @@ async def test_hardly_any_korean_text_counts_as_a_failed_call(useless: str) -> N
     assert_sound(generation)
 
 
+@virtual_time
+async def test_a_text_that_tells_the_instructions_back_counts_as_a_failed_call() -> None:
+    rule = "관찰 기록에 있는 사실만 쓰고, 없는 사실이나 추측, 평가를 더하지 않습니다."
+    model = FakeModel().plays(Script(f"{CLEAN_TEXT} {rule}"), Script(CLEAN_TEXT))
+    generation = Generation(model)
+    await generation.run()
+    assert rule in model.calls[0].prompt.instructions
+    assert outcome(generation).text == CLEAN_TEXT
+    assert outcome(generation).usage.discarded_call_count == 1
+
+
 # Failures and retries.
 
 
@@ -378,6 +391,21 @@ async def test_a_cancellation_closes_the_calls_at_once_in_every_phase(
     assert isinstance(generation.publisher.events[-2], TaskCancelling)
     assert [told.status for told in generation.terminal.versions] == [VersionStatus.UNFINISHED] * 3
     assert generation.terminal.usage.discarded_call_count == 3
+    assert_sound(generation)
+
+
+@virtual_time
+async def test_a_cancellation_closes_the_calls_even_while_kafka_has_no_room() -> None:
+    generation = Generation(model := drafts(CLEAN_TEXT, piece_seconds=5))
+    running = generation.begin()
+    await asyncio.sleep(3)
+    generation.publisher.has_room.clear()
+    generation.cancelled.set()
+    await asyncio.sleep(1)
+    assert model.running_count == 0
+    generation.publisher.has_room.set()
+    await running
+    assert isinstance(generation.terminal, TaskCancelled)
     assert_sound(generation)
 
 
@@ -574,3 +602,78 @@ async def test_the_log_tells_numbers_and_ids_and_never_a_text() -> None:
     assert good["discarded"] is False
     written = json.dumps(logs, ensure_ascii=False, default=str)
     assert not any("가" <= character <= "힣" for character in written)
+
+
+# Whatever happens.
+
+reasons = st.sampled_from(
+    [Reason.OVERLOADED, Reason.TRUNCATED, Reason.REFUSED, Reason.RATE_LIMITED, Reason.UNAUTHORISED, Reason.PROTOCOL]
+)
+scripts = st.one_of(
+    st.builds(
+        Script,
+        text=st.sampled_from([CLEAN_TEXT, MENDABLE_TEXT, FORBIDDEN_TEXT, MANY_SENTENCES, ENDLESS_SENTENCE, "네."]),
+        piece_count=st.integers(1, 20),
+        first_seconds=st.sampled_from([0.0, 0.3, 4.0]),
+        piece_seconds=st.sampled_from([0.0, 0.02, 0.2, 3.0]),
+    ),
+    st.builds(
+        failing,
+        reasons,
+        after=st.none() | st.integers(0, 7),
+        retry_after_seconds=st.none() | st.sampled_from([0.5, 7.0, 90.0]),
+    ),
+)
+troubles = st.tuples(st.sampled_from(["stop", "cancel", "no_room", "room"]), st.floats(0, 40))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(1, 3), st.sampled_from(Purpose)), st.lists(scripts, min_size=1, max_size=4), max_size=6
+    ),
+    st.lists(troubles, max_size=4),
+    st.integers(1, 6),
+    st.floats(1, 60),
+)
+def test_whatever_happens_one_attempt_after_another_comes_to_one_sound_end(
+    played: dict[tuple[int, Purpose], list[Script]],
+    troubles: list[tuple[str, float]],
+    concurrent: int,
+    end_seconds: float,
+) -> None:
+    async def play() -> None:
+        model = FakeModel(scripts=dict(played))  # type: ignore[arg-type]  # a narrower key
+        generation = Generation(model, a_request(end_seconds=end_seconds), limits=Limits(concurrent))
+        loop = asyncio.get_running_loop()
+        running = generation.begin()
+        for trouble, seconds in troubles:
+            act = {
+                "stop": lambda: running.cancel(),
+                "cancel": generation.cancelled.set,
+                "no_room": generation.publisher.has_room.clear,
+                "room": generation.publisher.has_room.set,
+            }[trouble]
+            loop.call_later(seconds, act)
+        loop.call_later(50, generation.publisher.has_room.set)
+        while not generation.state.ended:
+            await asyncio.wait([running])
+            if not running.cancelled():
+                running.result()
+                break
+            running = generation.begin()
+        assert generation.terminal == generation.publisher.events[-1]
+        assert generation.state.ended
+        assert generation.state.progress.hole_count == 0
+        assert generation.services.limiter.running_count == generation.services.limiter.waiting_count == 0
+        assert model.running_count == 0
+        for version in (1, 2, 3):
+            completed = generation.publisher.of(VersionCompleted, version=version)
+            assert len(completed) <= 1
+            assert all(event.bytes <= 1500 for event in completed)
+            for attempt in {call.attempt for call in model.calls}:
+                made = [call for call in model.calls_of(version) if call.attempt == attempt]
+                assert len(made) <= generation.retry.call_budget
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner, capture_logs():
+        runner.run(play())

@@ -78,6 +78,14 @@ async def test_a_pause_that_was_asked_for_holds_everything_and_is_announced_at_o
 
 
 @virtual_time
+async def test_no_pause_is_longer_than_ten_minutes() -> None:
+    limiter = Limiter(Limits())
+    limiter.hold(86_400)
+    await hold_permit(limiter, 0)
+    assert now() == 600
+
+
+@virtual_time
 async def test_a_short_wait_is_not_announced_and_a_longer_one_after_a_second() -> None:
     limiter = Limiter(Limits(1))
     waits = await asyncio.gather(hold_permit(limiter, 0.9), hold_permit(limiter, 3), hold_permit(limiter, 0))

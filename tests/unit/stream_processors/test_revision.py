@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from contracts.events import Reason, Usage, VersionOutcome, VersionStatus
 from stream_processors.ending import completed_count, most_telling, total_usage
-from stream_processors.revision import count_hangul, least_letters, mend, shorter_target_characters
+from stream_processors.revision import count_hangul, echoes, least_letters, mend, shorter_target_characters
 from student_records.byte_count import count_bytes
 from student_records.edition import edition_of
 from student_records.items import Item
@@ -44,6 +44,12 @@ def test_the_target_of_a_shortening_fits_and_gets_no_longer(text: str, limit: in
 def test_only_korean_letters_count_as_text(text: str, count: int) -> None:
     assert count_hangul(text) == count
     assert least_letters(1500) == 25
+
+
+def test_a_line_of_the_instructions_in_a_text_gives_it_away() -> None:
+    instructions = "초안을 씁니다.\n- 관찰 기록에 있는 사실만 쓰고 추측을 더하지 않습니다.\n분량: 300자"
+    assert echoes("네. 관찰 기록에 있는 사실만 쓰고 추측을 더하지 않습니다. 자료를 정리함.", instructions)
+    assert not echoes("초안을 씁니다. 관찰 기록에 있는 사실만 적음. 분량: 300자", instructions)
 
 
 def outcome(reason: Reason | None, version: int = 1) -> VersionOutcome:
