@@ -162,7 +162,7 @@ def _committed(bootstrap: str, topics: Topics, accepted: Sequence[Accepted]) -> 
     requests = LogReader(bootstrap, topics.requests.name, PARTITION_COUNT)
     try:
         first: dict[str, bool] = {}
-        for record in requests.read():
+        for record in requests.read(_RESULTS_SECONDS):
             name = (record.key or b"").decode(errors="replace")
             first.setdefault(name, record.offset < offsets.get(record.partition, -1))
         return first
