@@ -22,6 +22,9 @@ _IDLE_SECONDS = 0.5
 _REQUEST_SECONDS = 10.0
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 _PENDING_BATCHES = 2
+_PACE_WINDOW_SECONDS = 0.25
+_MAX_PAUSE_SECONDS = 0.005
+_PAUSE_SECONDS_PER_RATE = 1e-6
 _log = structlog.get_logger(__name__)
 
 
@@ -29,6 +32,27 @@ class Call(Protocol):
     """How the thread reaches the loop: `loop.call_soon_threadsafe`."""
 
     def __call__(self, callback: Callable[..., object], *args: Any) -> object: ...  # noqa: D102
+
+
+class Pace:
+    """How long to let records gather before the next batch: 1 ms at 1,000 a second, 5 ms at most.
+
+    A batch has a price of its own: a wake-up of the loop, and one write for each viewer.
+    """
+
+    def __init__(self) -> None:
+        self._rate = 0.0
+        self._count = 0
+        self._since = 0.0
+
+    def pause_seconds(self, count: int, now: float) -> float:
+        """Take note of a batch and return how long to wait after it."""
+        self._count += count
+        elapsed = now - self._since
+        if elapsed >= _PACE_WINDOW_SECONDS:
+            self._rate = self._count / elapsed
+            self._count, self._since = 0, now
+        return min(_MAX_PAUSE_SECONDS, self._rate * _PAUSE_SECONDS_PER_RATE)
 
 
 class Reopen(Exception):
@@ -81,10 +105,13 @@ class TopicReader:
         try:
             consumer.assign(self._open(consumer))
             self.connected = True
+            pace = Pace()
             while not self._stopping.is_set():
                 first = consumer.poll(_IDLE_SECONDS)
                 if first is not None:
-                    self._hand_over([first, *consumer.consume(_BATCH_COUNT, 0)])
+                    messages = [first, *consumer.consume(_BATCH_COUNT, 0)]
+                    self._hand_over(messages)
+                    time.sleep(pace.pause_seconds(len(messages), time.monotonic()))
         finally:
             consumer.close()
 

@@ -44,6 +44,8 @@ class Streams:
         deadline = self._deadline()
         task_id = self._task_id(ticket, task_text)
         cursor = _task_cursor(cursor_text)
+        if cursor and cursor.end and ticket.task_id and not self._hub.find(task_id, cursor.position.partition):
+            return None  # the cursor itself says that everything has been seen
         seat = self._hub.seats.take(ticket.owner)
         try:
             await self._reach_start(ticket, deadline)
@@ -75,8 +77,6 @@ class Streams:
         if cursor is None:
             log = await self._log(ticket, task_id)
             return TaskSubscriber(self._hub, seat, self._expiry(ticket), log, None)
-        if cursor.end and ticket.task_id and self._hub.find(task_id, cursor.position.partition) is None:
-            return None  # the cursor itself says that everything has been seen
         reached = await self._reach(cursor.position, deadline)
         log = await self._log(ticket, task_id, cursor)
         seen, gap = _place(log, cursor, reached=reached)

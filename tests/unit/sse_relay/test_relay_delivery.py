@@ -103,6 +103,21 @@ class Delivery(RuleBasedStateMachine):
             self._write(truth, story.started())
             self._write(truth, story.delta("다시"))
 
+    @rule(number=st.integers(0, 3), version=st.integers(1, 2))
+    def torn(self, number: int, version: int) -> None:
+        """Words that never reached Kafka, then some that seem to come too early."""
+        truth = self.truths[number]
+        if truth.records:
+            truth.story.delta("잃은 말", version)
+            early = truth.story.delta("이른 말", version)
+            self._write(truth, early.model_copy(update={"offset": early.offset - 4}))
+
+    @rule(number=st.integers(0, 3), version=st.integers(1, 2))
+    def settle(self, number: int, version: int) -> None:
+        if self.truths[number].records:
+            self._write(self.truths[number], self.truths[number].story.replaced("바뀐 글", version))
+            self._write(self.truths[number], self.truths[number].story.completed("끝난 글", version))
+
     @rule(number=st.integers(0, 3))
     def zombie(self, number: int) -> None:
         if self.truths[number].records:
