@@ -38,7 +38,8 @@ RUN python -m compileall -q .
 USER 10001:10001
 ENV SIMULATOR_HOST=0.0.0.0 SIMULATOR_PORT=8002
 EXPOSE 8002
-HEALTHCHECK --interval=3s --timeout=5s --retries=20 CMD ["python", "/app/health.py", "http://127.0.0.1:8002/livez"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "-I", "-S", "/app/health.py", "http://127.0.0.1:8002/healthz"]
 CMD ["deploy.model_simulator"]
 
 FROM service AS processors
@@ -47,7 +48,8 @@ COPY stream_processors stream_processors
 RUN python -m compileall -q .
 USER 10001:10001
 EXPOSE 9000
-HEALTHCHECK --interval=3s --timeout=5s --retries=20 CMD ["python", "/app/health.py", "http://127.0.0.1:9000/readyz"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "-I", "-S", "/app/health.py", "http://127.0.0.1:9000/readyz"]
 
 FROM processors AS worker
 ENV WORKER_BOOTSTRAP=kafka:9092 WORKER_HEALTH_HOST=0.0.0.0 WORKER_HEALTH_PORT=9000
@@ -64,7 +66,8 @@ USER 10001:10001
 ENV RELAY_BOOTSTRAP=kafka:9092 RELAY_HOST=0.0.0.0 RELAY_PORT=8001 \
     RELAY_TICKET_PUBLIC_KEY_FILE=/keys/public/ticket.pub.pem
 EXPOSE 8001
-HEALTHCHECK --interval=3s --timeout=5s --retries=20 CMD ["python", "/app/health.py", "http://127.0.0.1:8001/readyz"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "-I", "-S", "/app/health.py", "http://127.0.0.1:8001/readyz"]
 CMD ["sse_relay"]
 
 FROM service AS api
@@ -76,5 +79,6 @@ USER 10001:10001
 ENV API_BOOTSTRAP=kafka:9092 API_HOST=0.0.0.0 API_PORT=8000 \
     API_TICKET_KEY_FILE=/keys/private/ticket.pem API_SECRET_FILE=/keys/private/secret
 EXPOSE 8000
-HEALTHCHECK --interval=3s --timeout=5s --retries=20 CMD ["python", "/app/health.py", "http://127.0.0.1:8000/readyz"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "-I", "-S", "/app/health.py", "http://127.0.0.1:8000/readyz"]
 CMD ["producer_api"]

@@ -89,4 +89,5 @@ def _has(service: KafkaContainer, path: str) -> bool:
 # The last one: it ends the services that this module's tests share.
 @pytest.mark.parametrize("name", ["api", "relay", "worker", "projector", "simulator"])
 def test_a_service_ends_in_peace_when_its_container_is_stopped(containers: ContainerSystem, name: str) -> None:
-    assert stop_in_peace(containers.services[name]) == 0
+    status, log = stop_in_peace(containers.services[name])
+    assert status == 0, log

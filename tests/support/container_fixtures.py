@@ -18,9 +18,10 @@ def images(request: pytest.FixtureRequest) -> "Images":
     from tests.support.containers import clean_up_alone
 
     terminal = request.config.pluginmanager.getplugin("terminalreporter")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
 
     def tell(what: str) -> None:
-        if terminal is not None:
+        with capture.global_and_fixture_disabled():
             terminal.write_line(f"\n  {what}")
 
     clean_up_alone()

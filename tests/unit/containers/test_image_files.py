@@ -13,12 +13,14 @@ from deploy.containers.settings import ImageSettings
 from deploy.model_simulator.settings import Settings as SimulatorSettings
 from producer_api.settings import Settings as ApiSettings
 from sse_relay.settings import Settings as RelaySettings
+from stream_processors.model_settings import ModelSettings
 from stream_processors.settings import ProjectorSettings, WorkerSettings
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 SETTINGS: dict[str, type[BaseSettings]] = {
     "API_": ApiSettings,
+    "MODEL_": ModelSettings,
     "PROJECTOR_": ProjectorSettings,
     "RELAY_": RelaySettings,
     "SIMULATOR_": SimulatorSettings,
