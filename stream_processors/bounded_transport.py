@@ -6,11 +6,7 @@ from typing import cast
 
 import httpx2
 
-from stream_processors.errors import ProcessorError
-
-
-class Unreadable(ProcessorError):
-    """An answer that is not read to its end; the message is one of ours."""
+from stream_processors.errors import Unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 ProcessorError
 ├── ModelError        a model call that brought no usable answer; `reason` is of the closed set
+├── Unreadable        an answer of a model that is not read to its end
 ├── GivenUp           a version that cannot be written; `reason` tells the teacher why
 ├── EmitterEnded      an event after the terminal event, or after the emitter was abandoned
 ├── NotAcknowledged   Kafka did not acknowledge a record
@@ -48,6 +49,10 @@ class ModelError(ProcessorError):
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens
         self.request_id = request_id
+
+
+class Unreadable(ProcessorError):
+    """An answer that is not read to its end, because it is too large or compressed; the message is one of ours."""
 
 
 class GivenUp(ProcessorError):

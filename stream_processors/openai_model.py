@@ -13,9 +13,9 @@ import openai
 from openai import AsyncOpenAI, AsyncStream, omit
 
 from contracts.events import Reason
-from stream_processors.bounded_transport import BoundedTransport, ByteCaps, Unreadable
+from stream_processors.bounded_transport import BoundedTransport, ByteCaps
 from stream_processors.deadline import Deadline
-from stream_processors.errors import ModelError
+from stream_processors.errors import ModelError, Unreadable
 from stream_processors.model import Delta, Finished, ModelCall
 from stream_processors.model_answer import Answer, ChatAnswer, ResponsesAnswer, reason_of_codes
 from stream_processors.model_settings import ModelSettings

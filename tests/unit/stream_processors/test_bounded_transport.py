@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_processors.bounded_transport import BoundedTransport, ByteCaps, Unreadable
+from stream_processors.bounded_transport import BoundedTransport, ByteCaps
+from stream_processors.errors import Unreadable
 
 
 class Chunks(httpx2.AsyncByteStream):
