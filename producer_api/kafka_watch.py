@@ -45,7 +45,7 @@ class KafkaWatch:
                         await self._look(admin)
                     pause = pauses()
                     await asyncio.sleep(self._pause_seconds)
-            except (KafkaError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001  a rim: a look that fails in any way has not seen Kafka
                 self._fail(error)
             finally:
                 with contextlib.suppress(KafkaError, OSError, TimeoutError):
