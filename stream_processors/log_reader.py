@@ -40,19 +40,22 @@ class LogReader:
         A start that retention has passed moves to the oldest record there is. Raises LogStalled after 30 s without
         progress.
         """
-        async with self._consumer(committed_only) as consumer:
+        async with self._consumer(committed_only=committed_only) as consumer:
             tp = TopicPartition(topic, partition)
             consumer.assign([tp])
             end = (await consumer.end_offsets([tp]))[tp]
-            consumer.seek(tp, start)
-            stalled = 0
-            while await consumer.position(tp) < end:
-                found = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_BATCH_COUNT)
-                batch = [_log_record(record) for record in found.get(tp, ()) if record.offset < end]
-                stalled = 0 if batch else stalled + 1
-                if stalled > _STALLED_POLLS:
-                    raise LogStalled(f"{topic}-{partition} gives nothing before offset {end}")
-                if batch:
+            async with aclosing(_read_up_to(consumer, tp, start, end)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    async def read_last(self, topic: str, partition: int, count: int) -> AsyncGenerator[list[LogRecord], None]:
+        """Yield the records of the last `count` offsets of a partition, in batches; raises as `read` does."""
+        async with self._consumer(committed_only=False) as consumer:
+            tp = TopicPartition(topic, partition)
+            consumer.assign([tp])
+            end = (await consumer.end_offsets([tp]))[tp]
+            async with aclosing(_read_up_to(consumer, tp, max(0, end - count), end)) as batches:
+                async for batch in batches:
                     yield batch
 
     async def read_one(self, topic: str, partition: int, offset: int) -> LogRecord | None:
@@ -64,12 +67,12 @@ class LogReader:
 
     async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
         """Return the offset of the first record that is not older than a time; None when all are."""
-        async with self._consumer(False) as consumer:
+        async with self._consumer(committed_only=False) as consumer:
             tp = TopicPartition(topic, partition)
             found = (await consumer.offsets_for_times({tp: timestamp_ms}))[tp]
             return None if found is None else int(found.offset)
 
-    def _consumer(self, committed_only: bool) -> Any:
+    def _consumer(self, *, committed_only: bool) -> Any:
         return AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             enable_auto_commit=False,
@@ -82,3 +85,16 @@ class LogReader:
 
 def _log_record(record: Any) -> LogRecord:
     return LogRecord(record.offset, record.timestamp, record.key, record.value, record.headers)
+
+
+async def _read_up_to(consumer: Any, tp: TopicPartition, start: int, end: int) -> AsyncGenerator[list[LogRecord], None]:
+    consumer.seek(tp, start)
+    stalled = 0
+    while await consumer.position(tp) < end:
+        found = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_BATCH_COUNT)
+        batch = [_log_record(record) for record in found.get(tp, ()) if record.offset < end]
+        stalled = 0 if batch else stalled + 1
+        if stalled > _STALLED_POLLS:
+            raise LogStalled(f"{tp.topic}-{tp.partition} gives nothing before offset {end}")
+        if batch:
+            yield batch

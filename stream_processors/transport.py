@@ -95,6 +95,7 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
         self._commit_lock = asyncio.Lock()
         self._seek_lock = asyncio.Lock()
         self._seek_due = False
+        self._is_settled = False
         super().__init__(*args, **kwargs)
 
     @property
@@ -144,6 +145,7 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
             await super().on_partitions_revoked(revoked)
         finally:
             committer.handing_over = bool(self.app.should_stop)
+            self._is_settled = False
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Take the assignment over: when stopping at once, else when Faust is ready to go on."""
@@ -180,6 +182,8 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
         return {}
 
     async def _commit_due(self) -> bool:
+        if not self._is_settled:
+            return False  # between two assignments: a commit now could hide that somebody else has had a partition
         shell = self.shell
         assigned = [tp.partition for tp in self.assignment() if tp.topic == shell.requests_topic]
         due = shell.committer.due(assigned)
@@ -193,8 +197,10 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
         return True
 
     async def _take_assignment(self) -> None:
-        standings = await self._thread.find_standings(self.shell.requests_topic)
-        self.shell.resume(self.app.consumer_generation_id, standings)
+        async with self._commit_lock:  # what is found must not be overtaken by a commit of ours
+            standings = await self._thread.find_standings(self.shell.requests_topic)
+            self.shell.resume(self.app.consumer_generation_id, standings)
+            self._is_settled = True
 
     def _requests(self, partition: int) -> TP:
         return TP(self.shell.requests_topic, partition)

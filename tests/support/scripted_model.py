@@ -1,4 +1,4 @@
-"""A model that does what the notes say: `[[pieces=20 pause=0.1]]`, `[[poison]]`, `[[stagger=3]]`. For processes that tests start."""
+"""A model that does what the notes say: `[[pieces=20 pause=0.1 stagger=3]]`, `[[poison]]`. For a test's processes."""
 
 import asyncio
 import os
