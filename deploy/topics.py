@@ -28,10 +28,21 @@ async def ensure_topics(bootstrap: str, topics: Topics, *, replication_factor: i
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
+        await _wait_for_controller(admin)
         await _create(admin, topics, replication_factor)
         await _check(admin, topics)
     finally:
         await admin.close()
+
+
+async def _wait_for_controller(admin: AIOKafkaAdminClient) -> None:
+    """A broker that has just started may not know the controller yet, and the client fails on that; ten seconds."""
+    for _ in range(_ATTEMPT_COUNT):
+        cluster = await admin.describe_cluster()
+        if cluster["controller_id"] in {broker["node_id"] for broker in cluster["brokers"]}:
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
+    raise TopicsError("Kafka has no controller yet: start again when the brokers are up")
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: Topics, replication_factor: int) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +22,7 @@ Told = Callable[[str, float], None]
 """Told that a step is done, and how many seconds it took."""
 
 _PARTITION_COUNT = 12
+_SLOT_COUNT = 50
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,8 @@ class System:
     def _start_services(self) -> None:
         logs = self.settings.run_directory / "logs"
         for spec in self._specs():
-            self.services[spec.name] = Service(spec, logs)
+            chosen = replace(spec, environment={**spec.environment, **self.environment})
+            self.services[spec.name] = Service(chosen, logs)
         for service in self.services.values():
             service.launch()
         for service in self.services.values():
@@ -209,7 +211,6 @@ class System:
         return {
             f"{prefix}_BOOTSTRAP": self.bootstrap,
             f"{prefix}_PARTITION_COUNT": str(_PARTITION_COUNT),
-            **self.environment,
         }
 
     def _simulator(self) -> ServiceSpec:
@@ -228,6 +229,7 @@ class System:
             "WORKER_NAME": f"worker-{number}",
             "WORKER_INSTANCE_ID": f"worker-{number}",
             "WORKER_HEALTH_PORT": str(port),
+            "WORKER_SLOTS": str(_SLOT_COUNT),
         }
         if self.settings.simulated:
             environment |= {
@@ -256,6 +258,7 @@ class System:
             "API_RELAY_URL": self.relay_url,
             "API_TICKET_KEY_FILE": str(self.keys.ticket_private),
             "API_SECRET_FILE": str(self.keys.secret),
+            "API_WORKER_SLOT_COUNT": str(_SLOT_COUNT * self.settings.worker_count),
             "API_SIMULATED": str(self.settings.simulated).lower(),
         }
         return ServiceSpec("api", "producer_api", self.ports.api, "DRAFTSTREAM_API_PORT", environment)
