@@ -37,11 +37,13 @@ class Plan:
 
 def full_plan(round_count: int, worker_count: int) -> Plan:
     """A version takes 40 s, the old service has its 200 threads: at most 5 tasks a second."""
-    rush = RushPlan((Step(2.5, 35), Step(5, 35), Step(10, 35)), version_seconds=40, grace_seconds=75)
+    steps = (Step(1, 24), Step(2.5, 24), Step(5, 24), Step(10, 24))
+    rush = RushPlan(steps, version_seconds=40, grace_seconds=60)
     return Plan("full", round_count, 10, 1.0, 3, 5, rush, THREAD_COUNT, worker_count)
 
 
 def quick_plan(round_count: int, worker_count: int) -> Plan:
     """A tenth: a version takes 4 s, the old service has 20 threads, so that 5 tasks a second are its most again."""
-    rush = RushPlan((Step(2.5, 6), Step(5, 6), Step(10, 6)), version_seconds=4, grace_seconds=12)
+    steps = (Step(1, 5), Step(2.5, 5), Step(5, 5), Step(10, 5))
+    rush = RushPlan(steps, version_seconds=4, grace_seconds=12)
     return Plan("quick", round_count, 4, 1.0, 0, 2, rush, THREAD_COUNT // 10, worker_count)

@@ -14,7 +14,10 @@ _PAGE_COUNT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """When the model began and ended each version, on the client's monotonic clock; rewrites count for the end."""
+    """When the model began and ended each version, on the client's monotonic clock.
+
+    Only a streamed call has a first text; the end is that of the last call, rewrites included.
+    """
 
     first_text_at: dict[tuple[str, int], float]
     ended_at: dict[tuple[str, int], float]
@@ -53,7 +56,7 @@ class SimulatorControl:
             after, count = calls[-1]["ordinal"], count + len(calls)
             for call in calls:
                 key = (str(call["task_id"]), int(call["version"] or 0))
-                if call["first_text_at"] is not None:
+                if call["stream"] and call["first_text_at"] is not None:
                     first_text_at.setdefault(key, call["first_text_at"] + offset)
                 if call["ended_at"] is not None:
                     ended_at[key] = max(ended_at.get(key, 0.0), call["ended_at"] + offset)
