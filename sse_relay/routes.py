@@ -93,7 +93,7 @@ def answer_http_error(request: RawRequest, error: HTTPException) -> Response[dic
 
 def problem(status: int, slug: str, title: str, headers: dict[str, str]) -> Response[dict[str, object]]:
     """Return a problem document."""
-    content: dict[str, object] = {"type": f"urn:draftstream:problem:{slug}", "title": title, "status": status}
+    content: dict[str, object] = {"type": f"/problems/{slug}", "title": title, "status": status}
     return Response(content, status_code=status, media_type=_PROBLEM, headers={**_NO_STORE, **headers})
 
 
