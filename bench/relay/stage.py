@@ -19,7 +19,7 @@ TASKS_PER_OWNER = 50
 STAMP_MARK = "~t"
 STAMP_DIGITS = 16
 # 18 characters of mark and time and 22 of prose make the 40 by which producer.c lets the offset grow.
-_PROSE = "탐구 과정에서 변인을 스스로 통제하며 "
+_PROSE = "탐구 과정에서 변인들을 스스로 통제하며 "
 DELTA_CHARACTERS = len(_PROSE) + len(STAMP_MARK) + STAMP_DIGITS
 _SEQUENCE, _OFFSET, _STAMP = 777_000_777, 888_000_888, "9990009990009990"
 
