@@ -85,9 +85,9 @@ def _rush_lines(found: dict[str, Any]) -> list[str]:
     lines.append("| **rush: processor time for each task that succeeded** | | | |")
     whole, other = found["ours"]["whole"], found["seed"]["whole"]
     for name in dict.fromkeys([*whole, *other]):
-        label = name.removeprefix("cpu_ms_") if name.startswith("cpu_ms_") else name
-        unit = "ms" if name.startswith("cpu_ms_") else ""
-        lines.append(_line(label.replace("_", " "), unit, whole.get(name), other.get(name)))
+        unit = "ms" if name.startswith("cpu_ms_") else "µs" if name.startswith("cpu_us_") else ""
+        label = name.removeprefix("cpu_ms_").removeprefix("cpu_us_").replace("_", " ")
+        lines.append(_line(label, unit, whole.get(name), other.get(name)))
     return lines
 
 

@@ -69,7 +69,7 @@ def measure(stage: Stage, plan: RushPlan, tag: str) -> dict[str, Any]:
             for number, (step, own) in enumerate(zip(plan.steps, per_step, strict=True))
         ],
         "outcomes": dict(Counter(journey.outcome for journey in journeys)),
-        "whole": whole_figures(journeys, samples[0], samples[-1]),
+        "whole": whole_figures(journeys, spoken, samples[0], samples[-1]),
     }
 
 
@@ -103,19 +103,30 @@ def usage_between(before: Sample, after: Sample) -> Figures:
     return busy | {"busy_machine": used.machine / seconds}
 
 
-def whole_figures(journeys: list[Journey], before: Sample, after: Sample) -> Figures:
-    """Return the processor time for each task that succeeded, by process; `client` is this program itself."""
+def whole_figures(journeys: list[Journey], spoken: Spoken, before: Sample, after: Sample) -> Figures:
+    """Return the processor time by process, for each task that succeeded and for each piece of text of the model.
+
+    `client` is this program itself.
+    """
     used = after[1].since(before[1])
     ended = [journey.ended_at for journey in journeys if journey.succeeded and journey.ended_at is not None]
     count = float(len(ended))
     own: Figures = {f"cpu_ms_{name}": ratio(1000 * value, count) for name, value in used.processes.items()}
-    services = sum(value for name, value in used.processes.items() if name not in ("client", "simulator"))
-    return own | {
-        "succeeded_count": count,
-        "cpu_ms_services": ratio(1000 * services, count),
-        "cpu_seconds_machine": used.machine,
-        "cpu_seconds_others": used.machine - sum(used.processes.values()),
+    per_delta: Figures = {
+        f"cpu_us_per_delta_{name}": ratio(1e6 * value, spoken.delta_count) for name, value in used.processes.items()
     }
+    services = sum(value for name, value in used.processes.items() if name not in ("client", "simulator"))
+    return (
+        own
+        | (per_delta if spoken.delta_count else {})
+        | {
+            "delta_count": float(spoken.delta_count),
+            "succeeded_count": count,
+            "cpu_ms_services": ratio(1000 * services, count),
+            "cpu_seconds_machine": used.machine,
+            "cpu_seconds_others": used.machine - sum(used.processes.values()),
+        }
+    )
 
 
 async def _run(stage: Stage, plan: RushPlan, tag: str) -> tuple[list[Journey], list[Sample]]:

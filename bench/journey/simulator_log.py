@@ -22,6 +22,7 @@ class Spoken:
     first_text_at: dict[tuple[str, int], float]
     ended_at: dict[tuple[str, int], float]
     call_count: int
+    delta_count: int = 0
 
 
 class SimulatorControl:
@@ -50,17 +51,18 @@ class SimulatorControl:
         """Read all calls of the log."""
         first_text_at: dict[tuple[str, int], float] = {}
         ended_at: dict[tuple[str, int], float] = {}
-        after = count = 0
+        after = count = delta_count = 0
         while calls := self._page(after):
             offset = self._offset
             after, count = calls[-1]["ordinal"], count + len(calls)
             for call in calls:
+                delta_count += call["deltas_sent"] if call["stream"] else 0
                 key = (str(call["task_id"]), int(call["version"] or 0))
                 if call["stream"] and call["first_text_at"] is not None:
                     first_text_at.setdefault(key, call["first_text_at"] + offset)
                 if call["ended_at"] is not None:
                     ended_at[key] = max(ended_at.get(key, 0.0), call["ended_at"] + offset)
-        return Spoken(first_text_at, ended_at, count)
+        return Spoken(first_text_at, ended_at, count, delta_count)
 
     def close(self) -> None:
         """Close the connection."""

@@ -38,9 +38,10 @@ def test_nothing_that_ended_is_not_sustained() -> None:
 def test_the_cost_of_a_task_leaves_out_client_and_simulator() -> None:
     before = 0.0, Reading({"api": 1.0, "simulator": 0.0, "client": 0.0}, 10.0)
     after = 10.0, Reading({"api": 3.0, "simulator": 4.0, "client": 8.0}, 30.0)
-    figures = whole_figures([ended(40), ended(41), Journey(100.0)], before, after)
+    figures = whole_figures([ended(40), ended(41), Journey(100.0)], Spoken({}, {}, 6, 4000), before, after)
     assert figures["cpu_ms_services"] == figures["cpu_ms_api"] == 1000.0
     assert figures["cpu_ms_simulator"] == 2000.0
+    assert figures["cpu_us_per_delta_api"] == 500.0
     assert figures["cpu_seconds_others"] == 20.0 - 14.0
     assert usage_between(before, after) == {
         "busy_api": 0.2,
