@@ -23,7 +23,7 @@ from deploy.containers.images import Images
 
 HOST = "127.0.0.1"
 OWNER = "draftstream.test-process"
-READY_SECONDS = 120
+READY_SECONDS = 240
 STOP_SECONDS = 45
 _POLL_SECONDS = 0.1
 _HOST_LISTENER = 19092
