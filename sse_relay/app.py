@@ -18,6 +18,9 @@ from sse_relay.errors import Refusal
 from sse_relay.relay import Relay
 from sse_relay.routes import HANDLERS, answer_http_error, answer_refusal
 
+_GC_THRESHOLDS = (50_000, 20, 50)
+"""Frames are bytes, which are not tracked; a full collection over the logs of a busy day would be a visible pause."""
+
 
 def build_app(relay: Relay, stop_server: Callable[[], None]) -> Litestar:
     """Return the ASGI application; it starts and ends the Kafka thread, the heartbeat and the drain."""
@@ -33,6 +36,7 @@ def build_app(relay: Relay, stop_server: Callable[[], None]) -> Litestar:
         reader.start()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
         try:
             yield
         finally:

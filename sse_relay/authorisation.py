@@ -10,7 +10,7 @@ from contracts.errors import TicketExpired, TicketInvalid
 from contracts.ticket import Ticket, verify_ticket
 from sse_relay.errors import BadRequest, TicketOutdated, TicketRefused
 
-_MAX_REMEMBERED = 10_000
+_MAX_REMEMBERED = 2000
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 

@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 
 from sse_relay.errors import TopicUnusable
 from sse_relay.hub import Hub
+from sse_relay.pace import Fetching, Pace
 from sse_relay.settings import Settings
 
 _BATCH_COUNT = 10_000
@@ -22,9 +23,6 @@ _IDLE_SECONDS = 0.5
 _REQUEST_SECONDS = 10.0
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 _PENDING_BATCHES = 2
-_PACE_WINDOW_SECONDS = 0.25
-_MAX_PAUSE_SECONDS = 0.005
-_PAUSE_SECONDS_PER_RATE = 1e-6
 _log = structlog.get_logger(__name__)
 
 
@@ -32,27 +30,6 @@ class Call(Protocol):
     """How the thread reaches the loop: `loop.call_soon_threadsafe`."""
 
     def __call__(self, callback: Callable[..., object], *args: Any) -> object: ...  # noqa: D102
-
-
-class Pace:
-    """How long to let records gather before the next batch: 1 ms at 1,000 a second, 5 ms at most.
-
-    A batch has a price of its own: a wake-up of the loop, and one write for each viewer.
-    """
-
-    def __init__(self) -> None:
-        self._rate = 0.0
-        self._count = 0
-        self._since = 0.0
-
-    def pause_seconds(self, count: int, now: float) -> float:
-        """Take note of a batch and return how long to wait after it."""
-        self._count += count
-        elapsed = now - self._since
-        if elapsed >= _PACE_WINDOW_SECONDS:
-            self._rate = self._count / elapsed
-            self._count, self._since = 0, now
-        return min(_MAX_PAUSE_SECONDS, self._rate * _PAUSE_SECONDS_PER_RATE)
 
 
 class Reopen(Exception):
@@ -70,7 +47,6 @@ class TopicReader:
         self._room = threading.Semaphore(_PENDING_BATCHES)
         self._positions: dict[int, int] = {}
         self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
-        self.connected = False
 
     def start(self) -> None:
         """Begin to read; never fails, whatever state Kafka is in."""
@@ -93,7 +69,6 @@ class TopicReader:
             except Exception:  # noqa: BLE001 - the rim: the thread must not end while the process serves
                 failures += 1
                 _log.exception("consumer.failed")
-            self.connected = False
             self._stopping.wait(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
 
     def _report(self, error: Exception) -> None:
@@ -101,26 +76,45 @@ class TopicReader:
 
     def _read(self) -> None:
         """Open the topic and read until told to stop, or until a position turns out to be gone."""
-        consumer = Consumer({**client_settings(self._settings.bootstrap), "error_cb": self._count_error})
+        pace = Pace()
+        clients: dict[Fetching, Consumer] = {}
         try:
-            consumer.assign(self._open(consumer))
-            self.connected = True
-            pace = Pace()
+            client = clients[pace.fetching] = self._client(pace.fetching)
+            client.assign(self._open(client))
+            fetching = pace.fetching
             while not self._stopping.is_set():
-                first = consumer.poll(_IDLE_SECONDS)
-                if first is not None:
-                    messages = [first, *consumer.consume(_BATCH_COUNT, 0)]
-                    self._hand_over(messages)
-                    time.sleep(pace.pause_seconds(len(messages), time.monotonic()))
+                self._read_batch(client, pace)
+                if pace.fetching is not fetching:
+                    client.unassign()
+                    fetching = pace.fetching
+                    client = clients.get(fetching) or clients.setdefault(fetching, self._client(fetching))
+                    client.assign(self._assignment())
         finally:
-            consumer.close()
+            for client in clients.values():
+                client.close()
+
+    def _read_batch(self, client: Consumer, pace: Pace) -> None:
+        """Wait for one record, take all that are there, and let the next ones gather."""
+        first = client.poll(_IDLE_SECONDS)
+        messages = [] if first is None else [first, *client.consume(_BATCH_COUNT, 0)]
+        if messages:
+            self._hand_over(messages)
+        if pause_seconds := pace.pause_seconds(len(messages), time.monotonic()):
+            time.sleep(pause_seconds)
+
+    def _client(self, fetching: Fetching) -> Consumer:
+        """Return a client that fetches in one of two ways: librdkafka cannot change it once it runs."""
+        settings = client_settings(self._settings.bootstrap, fetching)
+        return Consumer({**settings, "error_cb": self._count_error})
+
+    def _assignment(self) -> list[TopicPartition]:
+        return [TopicPartition(self._settings.topic, number, at) for number, at in self._positions.items()]
 
     def _hand_over(self, messages: list[Any]) -> None:
         records = [message for message in messages if message.error() is None]
         if records:
             self._give(self._hub.take, records)
-            for message in records:
-                self._positions[message.partition()] = message.offset() + 1
+            self._positions.update({message.partition(): message.offset() + 1 for message in records})
         if len(records) < len(messages):
             for message in messages:
                 if (error := message.error()) is not None:
@@ -198,7 +192,7 @@ _POSITION_GONE = frozenset(
 )
 
 
-def client_settings(bootstrap: str) -> dict[str, Any]:
+def client_settings(bootstrap: str, fetching: Fetching) -> dict[str, Any]:
     """Return librdkafka's settings for reading without a group."""
     return {
         "bootstrap.servers": bootstrap,
@@ -209,8 +203,8 @@ def client_settings(bootstrap: str) -> dict[str, Any]:
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "allow.auto.create.topics": False,
-        "fetch.min.bytes": 1,
-        "fetch.wait.max.ms": 500,
+        "fetch.min.bytes": fetching.min_bytes,
+        "fetch.wait.max.ms": fetching.wait_ms,
         "fetch.error.backoff.ms": 100,
         "queued.max.messages.kbytes": 16_384,
         "reconnect.backoff.ms": 50,

@@ -17,6 +17,7 @@ from sse_relay.subscriber import CHUNK_BYTES, OwnerSubscriber, Subscriber, TaskS
 from sse_relay.tally import Tally
 
 _MAX_EMPTY_OWNERS = 10_000
+_MAX_WARM_TASKS = 256
 
 
 class Hub:
@@ -36,6 +37,7 @@ class Hub:
         self.tally = tally
         self.history = History(max_bytes, max_task_bytes, tally, evict=self._evict, lose=self._lose)
         self._headers = HeaderReader()
+        self._warm: dict[TaskLog, None] = {}
         self._empty_owners: dict[OwnerLog, None] = {}
 
     # Records
@@ -61,7 +63,8 @@ class Hub:
         self._count(len(messages), applied)
         self._dispatch(changed, changed_owners)
         for partition in self.partitions.values():
-            partition.reach(partition.next_offset)
+            if partition.awaited:
+                partition.reach(partition.next_offset)
 
     def _append(
         self, partition: Partition, offset: int, message: KafkaMessage, changed: dict[TaskLog, int]
@@ -201,6 +204,16 @@ class Hub:
             for log in [log for log in partition.logs.values() if log.touched < limit and not log.live]:
                 self._evict(log)
 
+    def snapshot(self, log: TaskLog) -> bytes:
+        """Return a task's snapshot; what it was made of is kept for the tasks that were asked for last."""
+        self._warm.pop(log, None)
+        self._warm[log] = None
+        if len(self._warm) > _MAX_WARM_TASKS:
+            oldest = next(iter(self._warm))
+            del self._warm[oldest]
+            oldest.cool()
+        return log.snapshot()
+
     def _lose(self, log: TaskLog) -> None:
         self.owners[log.owner].lose(log.partition, log.lost)
 
@@ -212,6 +225,7 @@ class Hub:
     def _detach(self, log: TaskLog) -> None:
         self.partitions[log.partition].logs.pop(log.task_id.encode(), None)
         self.history.remove(log)
+        self._warm.pop(log, None)
         owner = self.owners[log.owner]
         owner.discard(log)
         self._leave_empty(owner)

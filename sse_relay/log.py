@@ -4,6 +4,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from contracts.cursor import Cursor, Position
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FRAME_OVERHEAD_BYTES = 57
 """What a frame takes besides its text: the bytes object, its place in the list, and its offset."""
 LOG_OVERHEAD_BYTES = 900
+_WINDOW_COUNT = 512
 
 
 class TaskLog:
@@ -129,12 +131,12 @@ class TaskLog:
 
     def chunk_after(self, offset: int, max_bytes: int) -> tuple[Sequence[bytes], int]:
         """Return frames behind an offset, `max_bytes` of them or at least one, and the offset they lead to."""
-        start = index = bisect_right(self.offsets, offset)
-        frames, size = self.frames, 0
-        while index < len(frames) and (size := size + len(frames[index])) <= max_bytes:
-            index += 1
-        index = max(index, min(start + 1, len(frames)))
-        return frames[start:index], self.offsets[index - 1] if index > start else offset
+        start = bisect_right(self.offsets, offset)
+        frames = self.frames[start : start + _WINDOW_COUNT]
+        if not frames:
+            return frames, offset
+        count = max(1, bisect_right(list(accumulate(map(len, frames))), max_bytes))
+        return frames[:count], self.offsets[start + count - 1]
 
     def frames_after(self, offset: int) -> Iterator[tuple[int, bytes]]:
         """Yield offset and frame of each record behind an offset."""
@@ -148,8 +150,17 @@ class TaskLog:
         state = self._fold()
         overdue = is_overdue(state)
         if self._snapshot is None or self._snapshot[:2] != (self.last, overdue):
-            self._snapshot = (self.last, overdue, encode_snapshot(state, self.cursor, overdue=overdue))
+            # A copy, because the encoder's own bytes keep all the room that they were written in.
+            content = bytes(memoryview(encode_snapshot(state, self.cursor, overdue=overdue)))
+            self._snapshot = (self.last, overdue, content)
         return self._snapshot[2]
+
+    def cool(self) -> None:
+        """Forget what can be folded again: nobody has asked for a while."""
+        if not self._sealed:
+            self._snapshot = None
+            if self.lost < 0:
+                self._state, self._folded = TaskState(self.task_id), 0
 
     def trim(self, keep_count: int) -> int:
         """Drop all but the newest frames, after folding them; return the bytes that this frees."""

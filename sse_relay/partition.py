@@ -33,6 +33,11 @@ class Partition:
         """Whether everything has been read that was there at the start."""
         return self._caught_up.is_set()
 
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody has to be told how far reading has come."""
+        return bool(self._waiting) or not self._caught_up.is_set()
+
     def end(self, next_offset: int) -> None:
         """Take Kafka's word that nothing is left; right before the end there need not be a record."""
         self._caught_up.set()

@@ -35,7 +35,7 @@ class Streams:
         task_id = self._task_id(ticket, task_text)
         try:
             await self._reach_start(ticket, deadline)
-            return (await self._log(ticket, task_id)).snapshot()
+            return self._hub.snapshot(await self._log(ticket, task_id))
         except Overload:
             raise NotCaughtUp("not yet") from None
 

@@ -161,7 +161,7 @@ class TaskSubscriber(Subscriber):
         parts = []
         if self.gap or self.seen is not None:
             parts.append(encode_frame(b"gap", orjson.dumps({"task_id": log.task_id, "reason": self.gap or LOG_LOST})))
-        parts.append(encode_frame(b"snapshot", log.snapshot(), str(log.cursor).encode()))
+        parts.append(encode_frame(b"snapshot", self.hub.snapshot(log), str(log.cursor).encode()))
         self.seen, self.gap = log.last, ""
         self.write(b"".join(parts))
 
@@ -222,7 +222,7 @@ class OwnerSubscriber(Subscriber):
         if self.gap or self.seen is not None:
             self.outbox.append(encode_frame(b"gap", orjson.dumps({"reason": self.gap or LOG_LOST})))
         tasks = self.log.recent()
-        self.outbox.extend(encode_frame(b"snapshot", log.snapshot()) for log in tasks)
+        self.outbox.extend(encode_frame(b"snapshot", self.hub.snapshot(log)) for log in tasks)
         cursor = str(self.log.cursor).encode()
         self.outbox.append(encode_frame(b"synced", orjson.dumps({"task_count": len(tasks)}), cursor))
         self.seen, self.gap = dict(self.log.last), ""

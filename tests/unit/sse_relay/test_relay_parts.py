@@ -21,12 +21,12 @@ from contracts.events import EVENT_TYPES, TERMINAL_TYPES, Event
 from contracts.task import OwnerId, new_task_id
 from contracts.ticket import Ticket, sign_ticket
 from sse_relay.authorisation import Authorisation, one_header, one_parameter
-from sse_relay.consumer import Pace
 from sse_relay.drain import Drain
 from sse_relay.errors import BadRequest, Overload, Refusal, RelayError, TicketOutdated, TicketRefused
 from sse_relay.heartbeat import Heartbeat
 from sse_relay.hub import Hub
 from sse_relay.metrics import Metrics
+from sse_relay.pace import BUSY, QUIET, Pace
 from sse_relay.record import HeaderReader
 from sse_relay.seats import Seats
 from sse_relay.server import StreamProtocol
@@ -62,6 +62,26 @@ def test_no_pause_while_there_is_little_to_do_and_never_more_than_5_ms() -> None
     pauses = [pace.pause_seconds(50, 1000 + step / 100) for step in range(1, 200)]
     assert max(pauses) == pauses[-1] == 0.005
     assert pace.pause_seconds(1, 1100.0) < 0.001
+
+
+def test_the_broker_gathers_only_while_there_is_much_and_for_a_while_after() -> None:
+    pace, now = Pace(), 1000.0
+    for rate, seconds, expected in [(500, 3, QUIET), (5000, 1, BUSY), (500, 3, BUSY), (500, 3, QUIET), (0, 3, QUIET)]:
+        for _ in range(seconds * 100):
+            now += 0.01
+            pace.pause_seconds(rate // 100, now)
+        assert pace.fetching is expected, (rate, seconds)
+
+
+def test_what_a_snapshot_was_made_of_is_kept_for_the_last_askers_only() -> None:
+    hub, stories = new_hub(), [TaskStory(new_task_id()) for _ in range(300)]
+    hub.take([message(story.accepted(), 0, at) for at, story in enumerate(stories)])
+    logs = [log for story in stories if (log := hub.find(story.task_id, 0))]
+    first = [hub.snapshot(log) for log in logs]
+    hub.take([message(story.delta("더"), 0, 1000 + at) for at, story in enumerate(stories)])
+    second = [json.loads(hub.snapshot(log))["versions"][0]["text"] for log in logs]
+    assert (len(first), second) == (300, ["더"] * 300)
+    assert [hub.snapshot(log) is log.snapshot() for log in logs[-3:]] == [True] * 3
 
 
 @given(
