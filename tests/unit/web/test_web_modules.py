@@ -73,3 +73,9 @@ def test_the_page_takes_nothing_from_elsewhere_and_makes_no_markup_from_text(sou
     )
     assert not re.findall(forbidden, text)
     assert not re.findall(r"\sstyle=|\son[a-z]+=", text)
+
+
+def test_every_module_is_fetched_at_once_and_not_one_after_the_other() -> None:
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    named = set(re.findall(r'(?:src|rel="modulepreload" href)="([a-z_]+\.js)"', page))
+    assert named == {path.name for path in WEB.glob("*.js")}
