@@ -19,7 +19,7 @@ class PageHeaders:
     def __init__(self, relay_url: str) -> None:
         policy = (
             f"default-src 'self'; connect-src 'self' {relay_url}; img-src 'self' data:; "
-            "style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
         self.values = {
             "Cache-Control": "no-cache",

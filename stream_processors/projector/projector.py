@@ -20,7 +20,6 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import KafkaError
 
 from contracts.codec import Origin, encode_event, encode_result
-from stream_processors.errors import LogStalled
 from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.projector.projection import Ending, PartitionProjection, read_ended
 from stream_processors.reachability import wait_for_kafka
@@ -32,6 +31,7 @@ _BATCH_COUNT = 2000
 _REAP_SECONDS = 1.0
 _REAP_AGAIN_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
+_CLOSE_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             try:
                 if await wait_for_kafka(self._settings.bootstrap, self._ending):
                     await self._follow()
-            except (KafkaError, LogStalled, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - the rim: begin again from what is committed
                 log.warning("projector.interrupted", error=type(error).__name__)
                 await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -126,11 +126,15 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         finally:
             async with self._lock:
                 await self._close_desks()
-            await self._consumer.stop()
-            await self._publisher.stop()
+            for client in (self._consumer, self._publisher):
+                with suppress(KafkaError, TimeoutError):
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await client.stop()
 
     async def _step(self) -> None:
         for tp in self._consumer.assignment():
+            if self._ending.is_set():
+                return
             if tp.partition not in self._desks:
                 async with self._lock:
                     await self._open_desk(tp)
@@ -232,13 +236,13 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                     )
 
     async def _close_desks(self) -> None:
-        for partition in list(self._desks):
-            await self._close_desk(partition)
+        await asyncio.gather(*map(self._close_desk, list(self._desks)))
 
     async def _close_desk(self, partition: int) -> None:
         desk = self._desks.pop(partition)
-        with suppress(KafkaError):
-            await desk.producer.stop()
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await desk.producer.stop()
 
     def _new_consumer(self) -> Any:
         session_ms = int(self._settings.session_seconds * 1000)
