@@ -78,9 +78,7 @@ class ChildLane:
         try:
             return await _Conversation(process, order, self._publisher).hold()
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _end(process)
 
 
 class _Conversation:
@@ -155,6 +153,19 @@ class _Conversation:
     def _seconds_left(self) -> float:
         left = (self._order.request.end_deadline - datetime.now(UTC)).total_seconds()
         return max(0.0, left) + _DEADLINE_GRACE_SECONDS
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a child by ending its input, and if it does not listen, by force."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(_EXIT_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def _record(said: Mapping[str, Any]) -> Record:
