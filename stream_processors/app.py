@@ -46,7 +46,8 @@ class WorkerShell:
         self.commit_timeout_seconds = settings.commit_timeout_seconds
         self.drain_seconds = settings.drain_seconds
         self.committer = Committer(owner)
-        self.assignment_known = False
+        self.has_been_assigned = False
+        self._unassigned_since: float | None = time.monotonic()
         self._dispatcher: Dispatcher | None = None
 
     @property
@@ -59,9 +60,15 @@ class WorkerShell:
         """Name the dispatcher."""
         self._dispatcher = dispatcher
 
+    @property
+    def unassigned_seconds(self) -> float:
+        """How long no assignment has been known; 0 when one is."""
+        return 0.0 if self._unassigned_since is None else time.monotonic() - self._unassigned_since
+
     def suspend(self) -> None:
         """Start nothing until the next assignment is known."""
-        self.assignment_known = False
+        if self._unassigned_since is None:
+            self._unassigned_since = time.monotonic()
         self.dispatcher.suspend()
 
     def resume(self, generation: int, standings: Mapping[int, Standing]) -> None:
@@ -69,7 +76,8 @@ class WorkerShell:
         stayed = self.committer.assign(standings)
         tenures = {number: Tenure(self.committer.ledger(number), stayed[number]) for number in standings}
         self.dispatcher.resume(generation, tenures)
-        self.assignment_known = True
+        self._unassigned_since = None
+        self.has_been_assigned = True
         log.info(
             "assignment.taken",
             generation=generation,
@@ -138,7 +146,7 @@ class WorkerProcess:
         self.settings = settings
         boot_ms = time.time_ns() // 1_000_000
         self.app = _faust_app(settings)
-        self.app.shell = self.shell = WorkerShell(settings, f"{settings.worker_name}-{boot_ms}-{secrets.token_hex(3)}")
+        self.app.shell = self.shell = WorkerShell(settings, f"{settings.name}-{boot_ms}-{secrets.token_hex(3)}")
         topics = settings.topics
         reader = LogReader(settings.bootstrap)
         publisher = KafkaPublisher(lambda: self.app.producer.client, topics)
@@ -148,7 +156,7 @@ class WorkerProcess:
         self.dispatcher = Dispatcher(
             _ConsumerFeed(self.app),
             RequestHandler(
-                Worker(f"stream_processors/{settings.worker_name}", boot_ms),
+                Worker(f"stream_processors/{settings.name}", boot_ms),
                 topics,
                 publisher,
                 reader,
@@ -203,7 +211,7 @@ class WorkerProcess:
         ]
         for task in side:
             task.add_done_callback(self._side_task_ended)
-        log.info("worker.started", worker=self.settings.worker_name, group=self.settings.group)
+        log.info("worker.started", worker=self.settings.name, group=self.settings.group)
         await self._ending.wait()
         self._stopping = True
         await self._stop_app()
@@ -255,7 +263,8 @@ class WorkerProcess:
         failures = self.shell.committer.failure_count
         told = {
             "stopping": self._ending.is_set(),
-            "no assignment yet": not self.shell.assignment_known,
+            "no assignment yet": not self.shell.has_been_assigned,
+            "no assignment for too long": self.shell.unassigned_seconds > self.settings.rebalance_seconds,
             "cancellations not caught up": not self.cancellations.caught_up.is_set(),
             f"{failures} commits failed in a row": failures >= self.settings.commit_failure_limit,
         }

@@ -35,7 +35,7 @@ class WorkerSettings(KafkaSettings):
 
     group: str = Field("generation-workers", description="consumer group of the workers")
     instance_id: str = Field("", description="static membership: unique for each live worker; empty for none")
-    worker_name: str = Field("worker", description="what log lines and record sources call this worker")
+    name: str = Field("worker", description="what log lines and record sources call this worker; no spaces")
 
     slots: int = Field(50, gt=0, description="tasks at once")
     slots_per_partition: int = Field(20, gt=0, description="tasks of one partition at once, so that none starves")

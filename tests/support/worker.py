@@ -89,7 +89,7 @@ class WorkerFleet:
     def worker(self, name: str = "", module: str = "tests.support.scripted_worker", **settings: object) -> Process:
         name = name or f"worker-{len(self.started)}"
         merged = {"heartbeat_seconds": 1, "session_seconds": 6, "commit_seconds": 0.2} | settings
-        return self._start(module, name, "WORKER", {"worker_name": name, "group": f"{self.topics.prefix}-w"} | merged)
+        return self._start(module, name, "WORKER", {"name": name, "group": f"{self.topics.prefix}-w"} | merged)
 
     def projector(self, name: str = "", **settings: object) -> Process:
         name = name or f"projector-{len(self.started)}"
