@@ -1,6 +1,7 @@
 """Run the relay: `python -m sse_relay`. Settings come from the environment; see settings.py."""
 
 import logging
+import resource
 import sys
 
 import structlog
@@ -22,6 +23,7 @@ def main() -> int:
     except (ValidationError, ValueError, OSError) as error:
         sys.stderr.write(f"relay: {error}\n")
         return 2
+    _raise_file_limit()
     server = build_server(build_app(relay, lambda: stop()), settings, relay.drain.begin)
 
     def stop() -> None:
@@ -30,6 +32,12 @@ def main() -> int:
     structlog.get_logger(__name__).info("relay.started", port=listener.getsockname()[1], topic=settings.topic)
     server.run(sockets=[listener])
     return 0
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as this process may have: each stream is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _configure_logging(level: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
@@ -18,7 +19,33 @@ _NO_STORE = {"Cache-Control": "no-store"}
 RawRequest = Request[Any, Any, Any]
 
 
-@get("/v1/tasks/{task_id:str}/events", summary="Watch one task (text/event-stream)")
+def _refusal(description: str) -> ResponseSpec:
+    return ResponseSpec(dict[str, str | int], description=description, media_type=_PROBLEM, generate_examples=False)
+
+
+def _content(media_type: str, description: str) -> ResponseSpec:
+    return ResponseSpec(str, description=description, media_type=media_type, generate_examples=False)
+
+
+_STREAM_ANSWERS = {
+    200: _content("text/event-stream", "The stream; docs/PROTOCOL.md names its events"),
+    204: ResponseSpec(None, description="The cursor is the task's end: everything has been seen"),
+    400: _refusal("Not a cursor of this stream, or a repeated parameter"),
+    401: _refusal("No ticket, an expired one, or not one of ours"),
+}
+_TASK_REFUSALS = {
+    401: _refusal("No ticket, an expired one, or not one of ours"),
+    404: _refusal("No such task for this ticket"),
+    410: _refusal("The task is older than what is kept"),
+    421: _refusal("Another relay owns this task's partition"),
+}
+_SNAPSHOT_ANSWERS = {
+    200: _content("application/json", "The state, with the cursor that it is valid for"),
+    503: _refusal("Not caught up yet"),
+}
+
+
+@get("/v1/tasks/{task_id:str}/events", summary="Watch one task", responses=_STREAM_ANSWERS | _TASK_REFUSALS)
 async def watch_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> ASGIApp:
     """Stream one task: a snapshot or what is behind the cursor, then live, until its end."""
     ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
@@ -35,7 +62,7 @@ async def watch_task(request: RawRequest, task_id: FromPath[str], relay: NamedDe
     return StreamAnswer(subscriber, relay.settings.retry_ms)
 
 
-@get("/v1/events", summary="Watch everything of the ticket's owner (text/event-stream)")
+@get("/v1/events", summary="Watch everything of the ticket's owner", responses=_STREAM_ANSWERS)
 async def watch_owner(request: RawRequest, relay: NamedDependency[Relay]) -> ASGIApp:
     """Stream all tasks of one owner, those that start later included."""
     ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
@@ -49,7 +76,7 @@ async def watch_owner(request: RawRequest, relay: NamedDependency[Relay]) -> ASG
     return StreamAnswer(subscriber, relay.settings.retry_ms)
 
 
-@get("/v1/tasks/{task_id:str}", summary="The state of one task")
+@get("/v1/tasks/{task_id:str}", summary="The state of one task", responses=_SNAPSHOT_ANSWERS | _TASK_REFUSALS)
 async def read_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> Response[bytes]:
     """Return the snapshot of one task, with the cursor that it is valid for."""
     ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])

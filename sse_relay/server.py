@@ -19,6 +19,9 @@ from sse_relay.answer import TAKE_OVER
 from sse_relay.settings import Settings
 from sse_relay.subscriber import Subscriber
 
+REQUEST_SECONDS = 10.0
+"""How long a connection may take until its first request is complete."""
+
 
 class TakeOver:
     """The right to take one request's connection out of the HTTP server."""
@@ -45,11 +48,31 @@ class TakeOver:
 
 
 class StreamProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with the take-over in each request's scope."""
+    """uvicorn's HTTP protocol, with a bound on silence, and the take-over in each request's scope."""
+
+    _hands_over = True
+    _silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Give the peer some seconds for its request: uvicorn itself would wait for ever."""
+        super().connection_made(transport)
+        self._silence = self.loop.call_later(REQUEST_SECONDS, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting for a request."""
+        self._hear()
+        super().connection_lost(exc)
+
+    def _hear(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        extensions = cast("dict[str, Any]", cycle.scope.setdefault("extensions", {}))
-        extensions[TAKE_OVER] = TakeOver(self, cycle)
+        self._hear()
+        if self._hands_over:
+            extensions = cast("dict[str, Any]", cycle.scope.setdefault("extensions", {}))
+            extensions[TAKE_OVER] = TakeOver(self, cycle)
         super()._start_asgi_task(cycle, app)
 
     def let_go(self, cycle: RequestResponseCycle) -> asyncio.Transport | None:
@@ -65,6 +88,12 @@ class StreamProtocol(HttpToolsProtocol):
         gone = cast("Any", self)
         gone.cycle = gone.parser = gone.transport = gone.flow = gone.scope = gone.headers = None
         return transport
+
+
+class PlainProtocol(StreamProtocol):
+    """The same without the take-over: streams stay in the server."""
+
+    _hands_over = False
 
 
 class RelayServer(uvicorn.Server):
@@ -85,7 +114,7 @@ def build_server(app: Any, settings: Settings, on_signal: Callable[[], None]) ->
     """Return the server, which listens on nothing yet. Access logs are off: tickets are in URLs."""
     config = uvicorn.Config(
         app,
-        http=StreamProtocol if settings.stream_mode == "take-over" else HttpToolsProtocol,
+        http=StreamProtocol if settings.stream_mode == "take-over" else PlainProtocol,
         loop="uvloop",
         ws="none",
         lifespan="on",

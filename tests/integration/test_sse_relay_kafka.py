@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -199,3 +200,22 @@ def _read_to_end(connection: socket.socket) -> bytes:
     while data := connection.recv(65_536):
         received += data
     return bytes(received)
+
+
+async def test_the_relay_documents_its_answers(scene: Scene) -> None:
+    await scene.relay.start()
+    async with httpx2.AsyncClient() as client:
+        document = (await client.get(f"{scene.relay.url}/schema/openapi.json")).json()
+    watch = document["paths"]["/v1/tasks/{task_id}/events"]["get"]["responses"]
+    assert set(watch) == {"200", "204", "400", "401", "404", "410", "421"}
+    assert list(watch["200"]["content"]) == ["text/event-stream"]
+    assert list(watch["404"]["content"]) == ["application/problem+json"]
+
+
+async def test_half_a_request_and_then_silence_does_not_hold_a_connection(scene: Scene) -> None:
+    await scene.relay.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", scene.relay.port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost:")
+    async with asyncio.timeout(20):
+        assert await reader.read() == b""
+    writer.close()
