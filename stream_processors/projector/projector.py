@@ -9,7 +9,7 @@ an open task is ever behind it.
 import asyncio
 import time
 from collections.abc import Collection
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -126,10 +126,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         finally:
             async with self._lock:
                 await self._close_desks()
-            for client in (self._consumer, self._publisher):
-                with suppress(KafkaError, TimeoutError):
-                    async with asyncio.timeout(_CLOSE_SECONDS):
-                        await client.stop()
+            await asyncio.gather(_close(self._consumer), _close(self._publisher))
 
     async def _step(self) -> None:
         for tp in self._consumer.assignment():
@@ -240,9 +237,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     async def _close_desk(self, partition: int) -> None:
         desk = self._desks.pop(partition)
-        with suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await desk.producer.stop()
+        await _close(desk.producer)
 
     def _new_consumer(self) -> Any:
         session_ms = int(self._settings.session_seconds * 1000)
@@ -258,6 +253,19 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=_POLL_MS,
         )
+
+
+async def _close(client: Any) -> None:
+    """Stop a Kafka client, for some seconds at most.
+
+    In a task of its own: one whose connection broke may raise anything here, even another task's cancellation.
+    """
+    stopping = asyncio.create_task(client.stop())
+    done, _ = await asyncio.wait({stopping}, timeout=_CLOSE_SECONDS)
+    if not done:
+        stopping.cancel()
+    elif not stopping.cancelled() and (error := stopping.exception()) is not None:
+        log.warning("client.close_failed", error=type(error).__name__)
 
 
 def _log_record(record: Any) -> LogRecord:

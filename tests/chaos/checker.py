@@ -86,6 +86,8 @@ class Report:
     drafts_per_version: float
     extra_draft_count: int
     longest_after_fault_seconds: float
+    deaths: Sequence[str]
+    """Processes that ended although nobody shot at them; they were started again."""
 
     @property
     def broken(self) -> list[str]:
@@ -118,6 +120,7 @@ class Report:
             "records after the end": self.after_end_count,
             "drafts per version": f"{self.drafts_per_version:.3f} ({self.extra_draft_count} extra)",
             "longest to terminal after a fault": f"{self.longest_after_fault_seconds:.1f} s",
+            "processes that ended by themselves": len(self.deaths),
         }
         return [f"  {name:<34} {value}" for name, value in rows.items()]
 
@@ -129,6 +132,7 @@ def check(
     calls: Sequence[Mapping[str, Any]],
     faults: Sequence[float],
     committed: Mapping[str, bool],
+    deaths: Sequence[str] = (),
 ) -> Report:
     """Compare what was promised with what the topics hold; `committed` says which requests nobody will run again."""
     tasks = histories.tasks
@@ -156,6 +160,7 @@ def check(
         drafts_per_version=sum(drafts.values()) / max(1, len(drafts)),
         extra_draft_count=sum(count - 1 for count in drafts.values()),
         longest_after_fault_seconds=_longest_after(faults, accepted, tasks),
+        deaths=deaths,
     )
 
 

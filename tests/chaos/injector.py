@@ -32,7 +32,7 @@ class Injector:
         self._order = itertools.count()
         self._busy: set[object] = set()
         self.applied: list[tuple[float, Fault]] = []
-        self._repaired_by = 0.0
+        self.deaths: list[str] = []
 
     def plan(self, faults: tuple[Fault, ...], start: float) -> None:
         for fault in faults:
@@ -48,6 +48,11 @@ class Injector:
         now = time.monotonic()
         while self._due and self._due[0].at <= now:
             heapq.heappop(self._due).act()
+        for name, service in self._system.services.items():
+            if service not in self._busy and service.exit_status is not None:
+                self.deaths.append(f"{name}: status {service.exit_status}")
+                self._say(f"{name} ended by itself with status {service.exit_status}")
+                service.launch()
 
     def _later(self, at: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._due, _Due(at, next(self._order), act))

@@ -1,7 +1,7 @@
 """One chaos run: a whole system, a load, a schedule of faults, and the table that the topics give."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from deploy.local.settings import LocalSettings
 from deploy.local.system import System
 from tests.chaos.checker import Histories, Report, check
 from tests.chaos.injector import Injector
-from tests.chaos.load import Accepted, Load
+from tests.chaos.load import Load
 from tests.chaos.log_reader import LogReader, Seen
 from tests.chaos.schedule import Fault, FaultKind, draw_schedule
 
@@ -100,7 +100,8 @@ def _run(plan: Plan, system: System, say: Callable[[str], None]) -> Report:
             _all_results(results, ended),
             _calls(control),
             [at for at, _ in injector.applied],
-            _committed(system.bootstrap, topics, load.accepted),
+            _committed(system.bootstrap, topics),
+            injector.deaths,
         )
     finally:
         reader.close()
@@ -153,7 +154,7 @@ def _calls(control: str) -> list[dict[str, Any]]:
         calls += page["calls"]
 
 
-def _committed(bootstrap: str, topics: Topics, accepted: Sequence[Accepted]) -> dict[str, bool]:
+def _committed(bootstrap: str, topics: Topics) -> dict[str, bool]:
     """Tell of each task whether its request lies below the group's committed offset."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     partitions = [TopicPartition(topics.requests.name, number) for number in range(PARTITION_COUNT)]
