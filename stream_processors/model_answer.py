@@ -1,10 +1,15 @@
-"""What the events of an answer mean, for both APIs. Pure, and suspicious: the SDK validates nothing of a stream.
+"""What the events of an answer mean, for both APIs. Pure, and suspicious: nobody has validated anything of a stream.
 
 An answer is good only after an explicit good finish and with text that is not blank.
 """
 
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Protocol
+
+import orjson
 
 from contracts.events import Reason
 from stream_processors.errors import ModelError
@@ -30,6 +35,7 @@ _REASON_OF_CODE = {
     "context_length_exceeded": Reason.INVALID_REQUEST,
     "model_not_found": Reason.INVALID_REQUEST,
 }
+_DONE = b"[DONE]"
 _REASON_OF_INCOMPLETE = {"max_output_tokens": Reason.LENGTH, "content_filter": Reason.FILTERED}
 _REASON_OF_FINISH = {"length": Reason.LENGTH, "content_filter": Reason.FILTERED}
 
@@ -38,6 +44,16 @@ def reason_of_codes(*codes: object) -> Reason | None:
     """Return the reason that the first known error code stands for."""
     found = (_REASON_OF_CODE.get(code) for code in codes if isinstance(code, str))
     return next((reason for reason in found if reason is not None), None)
+
+
+def parse_event(data: bytes) -> object:
+    """Return the JSON value that the data of an event hold; raise ModelError when they hold none."""
+    with suppress(orjson.JSONDecodeError):
+        return orjson.loads(data)
+    # The lenient one takes half a character, which some servers send when a character falls between two tokens.
+    with suppress(ValueError, RecursionError):
+        return json.loads(data.decode())
+    raise ModelError(Reason.PROTOCOL, "not JSON")
 
 
 class Answer(Protocol):
@@ -50,14 +66,14 @@ class Answer(Protocol):
     complete: bool
     """Whether nothing more is worth waiting for."""
 
-    def read(self, event: object) -> str:
-        """Take an event; return its new text, or raise ModelError when the answer ends badly."""
+    def read(self, data: bytes) -> str:
+        """Take the data of an event; return its new text, or raise ModelError when the answer ends badly."""
 
     def finish(self, request_id: str) -> Finished:
         """Return the answer after its last event, or raise ModelError when it was not a good one."""
 
 
-class _Text:
+class _Text(ABC):
     """What both kinds of answer have in common."""
 
     def __init__(self) -> None:
@@ -69,6 +85,29 @@ class _Text:
         self._model = self._response_id = self._service_tier = ""
         self._input_tokens: int | None = None
         self._output_tokens: int | None = None
+
+    def read(self, data: bytes) -> str:
+        if self.complete or data.startswith(_DONE):
+            self.complete = True
+            return ""
+        try:
+            event = self._event_in(data)
+        except ModelError:
+            self.complete = self.good
+            if self.good:
+                return ""  # all that is missing is usage
+            raise
+        self.begun = True
+        return self._take(event)
+
+    def _event_in(self, data: bytes) -> object:
+        event = parse_event(data)
+        if error := _get(event, "error"):
+            raise self._failed(error)
+        return event
+
+    @abstractmethod
+    def _take(self, event: object) -> str: ...
 
     def finish(self, request_id: str) -> Finished:
         text = self._whole()
@@ -113,6 +152,10 @@ class _Text:
         if (count := _count(_get(usage, output_name))) is not None:
             self._output_tokens = count
 
+    def _failed(self, error: object) -> ModelError:
+        reason = reason_of_codes(_get(error, "code"), _get(error, "type"))
+        return self._failure(reason or Reason.PROTOCOL, "response failed")
+
     def _failure(self, reason: Reason, detail: str) -> ModelError:
         return ModelError(reason, detail, input_tokens=self._input_tokens or 0, output_tokens=self._output_tokens or 0)
 
@@ -124,9 +167,8 @@ class ResponsesAnswer(_Text):
         super().__init__()
         self._final = ""
 
-    def read(self, event: object) -> str:
+    def _take(self, event: object) -> str:
         """Take an event; reasoning and everything unknown says nothing."""
-        self.begun = True
         match _get(event, "type"):
             case "response.output_text.delta":
                 return self._add(_get(event, "delta"))
@@ -159,10 +201,6 @@ class ResponsesAnswer(_Text):
         self._note_origin(response)
         self._note_usage(_get(response, "usage"), "input_tokens", "output_tokens")
 
-    def _failed(self, error: object) -> ModelError:
-        reason = reason_of_codes(_get(error, "code"), _get(error, "type"))
-        return self._failure(reason or Reason.PROTOCOL, "response failed")
-
 
 class ChatAnswer(_Text):
     """An answer of the Chat Completions API; the usage, where it is told, comes behind the finish."""
@@ -171,9 +209,8 @@ class ChatAnswer(_Text):
         super().__init__()
         self._expects_usage = expects_usage
 
-    def read(self, event: object) -> str:
+    def _take(self, event: object) -> str:
         """Take a chunk; only the first choice counts, and reasoning says nothing."""
-        self.begun = True
         self._note_origin(event)
         self._note_usage(usage := _get(event, "usage"), "prompt_tokens", "completion_tokens")
         choices = _get(event, "choices")
@@ -201,7 +238,7 @@ def _parts(response: object) -> Iterator[object]:
 
 
 def _get(source: object, name: str) -> object:
-    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+    return source.get(name) if isinstance(source, dict) else None
 
 
 def _text(value: object) -> str:

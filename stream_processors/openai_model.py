@@ -4,25 +4,26 @@ import asyncio
 import email.utils
 import logging
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import anyio
 import httpx2
 import openai
-from openai import AsyncOpenAI, AsyncStream, omit
+from openai import AsyncAPIResponse, AsyncOpenAI, omit
 
 from contracts.events import Reason
 from stream_processors.bounded_transport import BoundedTransport, ByteCaps
 from stream_processors.deadline import Deadline
 from stream_processors.errors import ModelError, Unreadable
+from stream_processors.event_stream import EventStream
 from stream_processors.model import Delta, Finished, ModelCall
 from stream_processors.model_answer import Answer, ChatAnswer, ResponsesAnswer, reason_of_codes
 from stream_processors.model_settings import ModelSettings
 
 _SECONDS_AFTER_FINISH = 1.0
 _LONGEST_RETRY_AFTER_SECONDS = 86_400.0
-_END = object()
 _TALKATIVE = ("openai", "httpx2", "httpcore2")
 
 REASON_OF_ERROR: dict[type[Exception], Reason] = {
@@ -47,18 +48,21 @@ REASON_OF_ERROR: dict[type[Exception], Reason] = {
     openai.WebSocketConnectionClosedError: Reason.PROTOCOL,
     openai.WebSocketQueueFullError: Reason.PROTOCOL,
     httpx2.HTTPError: Reason.OVERLOADED,
+    httpx2.TimeoutException: Reason.TIMEOUT,
     httpx2.StreamError: Reason.PROTOCOL,
     Unreadable: Reason.PROTOCOL,
     TimeoutError: Reason.TIMEOUT,
     OSError: Reason.OVERLOADED,
-    # What a stream that is not JSON, not UTF-8 or absurdly nested raises inside the SDK, which passes it on.
+    # What httpx2 passes on when a TLS connection ends without a farewell.
+    anyio.EndOfStream: Reason.OVERLOADED,
+    # What answers that nobody expected raise inside the SDK, which passes it on.
     ValueError: Reason.PROTOCOL,
     TypeError: Reason.PROTOCOL,
     AttributeError: Reason.PROTOCOL,
     LookupError: Reason.PROTOCOL,
     RecursionError: Reason.PROTOCOL,
 }
-"""The reason for every error that can leave the SDK; the nearest ancestor counts."""
+"""The reason for every error that can leave the SDK or the HTTP client; the nearest ancestor counts."""
 
 _REASON_OF_STATUS = {
     402: Reason.QUOTA_EXHAUSTED,
@@ -66,15 +70,18 @@ _REASON_OF_STATUS = {
     413: Reason.INVALID_REQUEST,
 }
 _FOREIGN = tuple(REASON_OF_ERROR)
+_OF_THE_CONNECTION = (openai.APIConnectionError, httpx2.RequestError, OSError, anyio.EndOfStream)
 
 _T = TypeVar("_T")
+_Request = AbstractAsyncContextManager[AsyncAPIResponse[Any]]
 
 
 class OpenAIModel:
     """Writes through the Responses API, or through Chat Completions where a server has only that.
 
-    The SDK retries nothing and follows no redirect; each call has two clocks, one for the whole call and one for the
-    time without new text, and three byte caps. No error that leaves holds anything that the other side said.
+    The SDK makes the request, retries nothing and follows no redirect. The stream is read here, because the SDK's own
+    reading takes most of a generation's processor time. Each call has two clocks, one for the whole call and one for
+    the time without new text, and three byte caps. No error that leaves holds anything that the other side said.
     """
 
     def __init__(self, settings: ModelSettings, *, transport: httpx2.AsyncBaseTransport | None = None) -> None:
@@ -97,26 +104,27 @@ class OpenAIModel:
         """Yield deltas, then `Finished`; raise ModelError."""
         answer = self._new_answer()
         watch = _Watch(self._settings, call.deadline)
-        stream = await _attempt(self._request(call), watch, answer)
-        async with stream:
-            request_id = stream.response.headers.get("x-request-id", "")
-            events = aiter(stream)
+        async with AsyncExitStack() as opened:
+            response = await _attempt(opened.enter_async_context(self._request(call)), watch, answer)
+            chunks = await opened.enter_async_context(aclosing(response.http_response.aiter_raw()))
+            events = EventStream()
             while not answer.complete:
                 try:
-                    event = await _attempt(anext(events, _END), watch, answer)
+                    chunk = await _attempt(anext(chunks, None), watch, answer)
                 except ModelError:
                     if answer.good:
                         break  # all that is missing is usage
                     raise
-                if event is _END:
+                if chunk is None:
                     break
-                if text := answer.read(event):
-                    watch.note_text(text)
-                    yield Delta(text)
+                for data in events.feed(chunk):
+                    if text := answer.read(data):
+                        watch.note_text(text)
+                        yield Delta(text)
                 if answer.good:
                     watch.shorten(_SECONDS_AFTER_FINISH)
-            finished = answer.finish(request_id)
-            await _read_to_the_end(events)
+            finished = answer.finish(response.headers.get("x-request-id", ""))
+            await _read_to_the_end(chunks)
         yield finished
 
     def _new_answer(self) -> Answer:
@@ -124,12 +132,12 @@ class OpenAIModel:
             return ChatAnswer(expects_usage=self._settings.ask_for_usage)
         return ResponsesAnswer()
 
-    def _request(self, call: ModelCall) -> Awaitable[AsyncStream[Any]]:
+    def _request(self, call: ModelCall) -> _Request:
         return self._request_chat(call) if self._settings.api == "chat" else self._request_responses(call)
 
-    def _request_responses(self, call: ModelCall) -> Awaitable[AsyncStream[Any]]:
+    def _request_responses(self, call: ModelCall) -> _Request:
         settings = self._settings
-        return self._client.responses.create(
+        return self._client.responses.with_streaming_response.create(
             model=settings.name,
             instructions=call.prompt.instructions,
             input=call.prompt.input,
@@ -139,9 +147,9 @@ class OpenAIModel:
             metadata=_metadata(call) if settings.sends_metadata else omit,
         )
 
-    def _request_chat(self, call: ModelCall) -> Awaitable[AsyncStream[Any]]:
+    def _request_chat(self, call: ModelCall) -> _Request:
         settings = self._settings
-        return self._client.chat.completions.create(
+        return self._client.chat.completions.with_streaming_response.create(
             model=settings.name,
             messages=[
                 {"role": "system", "content": call.prompt.instructions},
@@ -191,11 +199,11 @@ async def _attempt(step: Awaitable[_T], watch: _Watch, answer: Answer) -> _T:
     raise failure
 
 
-async def _read_to_the_end(events: AsyncIterator[Any]) -> None:
+async def _read_to_the_end(chunks: AsyncIterator[bytes]) -> None:
     """Read what little follows a good end, so that the connection can be used again."""
     with suppress(*_FOREIGN):
         async with asyncio.timeout(_SECONDS_AFTER_FINISH):
-            async for _ in events:
+            async for _ in chunks:
                 pass
 
 
@@ -208,7 +216,7 @@ def translate(error: Exception, *, begun: bool) -> ModelError:
     detail = type(error).__name__
     if isinstance(error, openai.APIStatusError):
         return _translate_status(error, reason)
-    if isinstance(error, openai.APIConnectionError) and reason is Reason.OVERLOADED and begun:
+    if isinstance(error, _OF_THE_CONNECTION) and reason is Reason.OVERLOADED and begun:
         return ModelError(Reason.TRUNCATED, "connection cut")
     if isinstance(error, openai.APIError):
         reason = reason_of_codes(error.code, error.type) or reason

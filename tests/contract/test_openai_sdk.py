@@ -3,8 +3,10 @@
 import asyncio
 import inspect
 import json
+import ssl
 from collections.abc import AsyncIterator
 
+import anyio
 import httpx2
 import openai
 import pytest
@@ -112,20 +114,25 @@ def json_bytes(value: object) -> bytes:
 
 
 class Body(httpx2.AsyncByteStream):
-    def __init__(self, chunks: list[bytes]) -> None:
+    def __init__(self, chunks: list[bytes], end: Exception | None = None) -> None:
         self.chunks = chunks
+        self.end = end
         self.closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:
             yield chunk
+        if self.end is not None:
+            raise self.end
 
     async def aclose(self) -> None:
         self.closed = True
 
 
-async def answer(chunks: list[bytes], api: str, content_type: str = "text/event-stream") -> Finished | ModelError:
-    body = Body(chunks)
+async def answer(
+    chunks: list[bytes], api: str, content_type: str = "text/event-stream", end: Exception | None = None
+) -> Finished | ModelError:
+    body = Body(chunks, end)
     transport = httpx2.MockTransport(
         lambda _: httpx2.Response(200, headers={"content-type": content_type}, stream=body)
     )
@@ -170,6 +177,61 @@ async def test_other_servers_ways_of_chat_are_understood(tail: list[bytes]) -> N
     assert isinstance(finished, Finished)
     assert finished.text == "자료를 정리함."
     assert finished.input_tokens is None
+
+
+@pytest.mark.parametrize(
+    "last", [b'data: {"error": {"code": "server_error"}}\n\n', b"data: <html>\n\n", b"data: \xff\n\n"]
+)
+async def test_what_breaks_behind_a_good_finish_costs_only_the_usage(last: bytes) -> None:
+    chunks = [b"data: " + json_bytes(word) + b"\n\n" for word in CHAT_WORDS]
+    finished = await answer([*chunks, last], "chat")
+    assert isinstance(finished, Finished)
+    assert (finished.text, finished.input_tokens) == ("자료를 정리함.", None)
+
+
+async def test_nothing_behind_the_mark_of_the_end_is_read() -> None:
+    chunks = [b"data: " + json_bytes(word) + b"\n\n" for word in CHAT_WORDS]
+    error = await answer([*chunks[:-1], b"data: [DONE]\n\n" + chunks[-1]], "chat")
+    assert isinstance(error, ModelError)
+    assert error.reason is Reason.TRUNCATED
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+async def test_a_stream_may_be_cut_into_chunks_anywhere_and_written_in_any_way(size: int) -> None:
+    lines = [b"data:" + json_bytes(word) + b"\r\n\r\n" for word in CHAT_WORDS]
+    whole = b"\xef\xbb\xbf: hello\r\n\r\nevent: ping\r\n\r\nid: 1\r\n" + b"".join(lines).replace(b", ", b",\r\ndata: ")
+    finished = await answer([whole[at : at + size] for at in range(0, len(whole), size)], "chat", "text/plain")
+    assert isinstance(finished, Finished)
+    assert finished.text == "자료를 정리함."
+
+
+async def test_half_a_character_in_one_event_and_half_in_the_next_is_text() -> None:
+    halves = [{"choices": [{"delta": {"content": half}}]} for half in ("정리함", "\ud83d", "\ude00")]
+    chunks = [b"data: " + json_bytes(word) + b"\n\n" for word in [*halves, CHAT_WORDS[-1]]]
+    finished = await answer(chunks, "chat")
+    assert isinstance(finished, Finished)
+    assert len(finished.text) == len("정리함.정리함.") + 1
+
+
+@pytest.mark.parametrize(
+    ("end", "begun", "reason"),
+    [
+        (httpx2.ReadTimeout(""), True, Reason.TIMEOUT),
+        (httpx2.ReadError(""), True, Reason.TRUNCATED),
+        (httpx2.RemoteProtocolError(""), True, Reason.TRUNCATED),
+        (anyio.EndOfStream(), True, Reason.TRUNCATED),
+        (ssl.SSLError(), True, Reason.TRUNCATED),
+        (ConnectionResetError(), True, Reason.TRUNCATED),
+        (httpx2.ReadError(""), False, Reason.OVERLOADED),
+        (anyio.EndOfStream(), False, Reason.OVERLOADED),
+    ],
+)
+async def test_a_connection_that_breaks_has_its_reason(end: Exception, begun: bool, reason: Reason) -> None:
+    chunks = [b"data: " + json_bytes(CHAT_WORDS[3]) + b"\n\n"] if begun else []
+    error = await answer(chunks, "chat", end=end)
+    assert isinstance(error, ModelError)
+    assert (error.reason, error.retryable) == (reason, True)
+    assert error.__context__ is None
 
 
 async def test_a_responses_server_without_usage_numbers_or_final_output_will_do() -> None:
