@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from contracts.cursor import Position
+from contracts.topics import Topics
 from stream_processors.agents import add_agents
 from stream_processors.cancellations import Cancellations
 from stream_processors.committer import Committer, Standing
@@ -41,11 +42,11 @@ log = structlog.get_logger(__name__)
 class WorkerShell:
     """Our side of a rebalance: committer and dispatcher, told by the transport."""
 
-    def __init__(self, settings: WorkerSettings, owner: str) -> None:
+    def __init__(self, settings: WorkerSettings, committer: Committer) -> None:
         self.requests_topic = settings.topics.requests.name
         self.commit_timeout_seconds = settings.commit_timeout_seconds
         self.drain_seconds = settings.drain_seconds
-        self.committer = Committer(owner)
+        self.committer = committer
         self.has_been_assigned = False
         self._unassigned_since: float | None = time.monotonic()
         self._dispatcher: Dispatcher | None = None
@@ -141,15 +142,22 @@ class WorkerProcess:
     """Everything one worker runs, from the first connection to the last commit."""
 
     def __init__(
-        self, settings: WorkerSettings, services: Services, *, child_command: Sequence[str] = CHILD_COMMAND
+        self,
+        settings: WorkerSettings,
+        services: Services,
+        *,
+        child_command: Sequence[str] = CHILD_COMMAND,
+        new_publisher: Callable[[Callable[[], Any], Topics], KafkaPublisher] = KafkaPublisher,
+        new_committer: Callable[[str], Committer] = Committer,
     ) -> None:
         self.settings = settings
         boot_ms = time.time_ns() // 1_000_000
         self.app = _faust_app(settings)
-        self.app.shell = self.shell = WorkerShell(settings, f"{settings.name}-{boot_ms}-{secrets.token_hex(3)}")
+        owner = f"{settings.name}-{boot_ms}-{secrets.token_hex(3)}"
+        self.app.shell = self.shell = WorkerShell(settings, new_committer(owner))
         topics = settings.topics
         reader = LogReader(settings.bootstrap)
-        publisher = KafkaPublisher(lambda: self.app.producer.client, topics)
+        publisher = new_publisher(lambda: self.app.producer.client, topics)
         self.cancellations = Cancellations(
             settings.bootstrap, topics, timedelta(seconds=settings.longest_deadline_seconds), reader
         )
