@@ -65,11 +65,12 @@ class _BoundedBody(httpx2.AsyncByteStream):
         self._answer_bytes += len(chunk)
         if self._answer_bytes > self._caps.answer_bytes:
             raise Unreadable("answer too large")
-        *ended, last = chunk.split(b"\n")
-        if ended:
-            longest = max(self._line_bytes + len(ended[0]), *map(len, ended))
-            self._line_bytes = len(last)
-        else:
-            longest = self._line_bytes = self._line_bytes + len(last)
-        if max(longest, self._line_bytes) > self._caps.line_bytes:
+        if self._line_bytes + len(chunk) > self._caps.line_bytes:
+            self._look_for_long_lines(chunk)
+        last = len(chunk) - chunk.rfind(b"\n") - 1
+        self._line_bytes = last + (self._line_bytes if last == len(chunk) else 0)
+
+    def _look_for_long_lines(self, chunk: bytes) -> None:
+        first, *others = chunk.split(b"\n")
+        if max(self._line_bytes + len(first), *map(len, others), 0) > self._caps.line_bytes:
             raise Unreadable("line too long")

@@ -167,14 +167,12 @@ class _Watch:
 
     def __init__(self, settings: ModelSettings, deadline: Deadline) -> None:
         self._settings = settings
-        self._end = deadline.within(settings.call_seconds)
-        self._next = self._end.within(settings.first_text_seconds)
+        self._end_at = deadline.within(settings.call_seconds).at
+        self._time = asyncio.get_running_loop().time
         self._text_bytes = 0
-
-    @property
-    def at(self) -> float:
-        """When the next event must have come, on the event loop's clock."""
-        return self._next.at
+        self.at = self._end_at
+        """When the next chunk must have come, on the event loop's clock."""
+        self.shorten(settings.first_text_seconds)
 
     def note_text(self, text: str) -> None:
         """Begin the silence anew; raise ModelError when there is too much text."""
@@ -182,11 +180,11 @@ class _Watch:
         if self._text_bytes > self._settings.text_bytes:
             raise ModelError(Reason.LENGTH, "text too long")
         if text.strip():
-            self._next = self._end.within(self._settings.silence_seconds)
+            self.at = min(self._end_at, self._time() + self._settings.silence_seconds)
 
     def shorten(self, seconds: float) -> None:
         """Wait no longer than this for what is left."""
-        self._next = self._next.within(seconds)
+        self.at = min(self.at, self._time() + seconds)
 
 
 async def _attempt(step: Awaitable[_T], watch: _Watch, answer: Answer) -> _T:

@@ -1,8 +1,10 @@
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_processors.streamed_text import StreamedText
+from stream_processors.streamed_text import StreamedText, is_plain
 from student_records.byte_count import normalise
 
 
@@ -35,6 +37,32 @@ def test_whatever_comes_can_be_published(pieces: list[str]) -> None:
     shown = "".join(streamed.feed(piece) for piece in pieces)
     assert shown.encode() is not None
     assert not any(character in shown for character in "\x00\r\t\u200b“")
+
+
+def test_every_plain_character_is_its_own_spelling() -> None:
+    plain = [character for character in map(chr, range(sys.maxunicode + 1)) if is_plain(character)]
+    assert len(plain) == 11_172 + 95 + 1
+    assert all(normalise(character).text == character for character in plain)
+
+
+plain_texts = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0x7E)
+    | st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3)
+    | st.just("\n")
+)
+any_texts = st.text(st.characters(exclude_categories=[]) | st.sampled_from("\u11a8\u1161\u0301\ud83d\r“"), max_size=20)
+
+
+@given(plain_texts | any_texts)
+def test_a_plain_text_is_its_own_spelling(text: str) -> None:
+    assert not is_plain(text) or normalise(text).text == text
+
+
+@given(st.lists(plain_texts, max_size=6), st.integers(0, 5))
+def test_pieces_are_shown_the_same_whether_or_not_something_is_cleaned_from_them(pieces: list[str], at: int) -> None:
+    """A zero-width space in each piece makes none of them plain."""
+    cleaned = ["\u200b".join((piece[:at], piece[at:])) if piece.strip() else piece for piece in pieces]
+    assert "".join(stream(*cleaned)) == "".join(stream(*pieces))
 
 
 @given(st.lists(st.text("가나다라. ", max_size=8), max_size=10))
