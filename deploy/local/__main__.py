@@ -40,7 +40,9 @@ def main() -> int:
         return 1
     except ValidationError as error:
         problem = error.errors(include_input=False)[0]
-        print(f"Setting {'.'.join(map(str, problem['loc']))}: {problem['msg']}.", file=sys.stderr)
+        name = str(problem["loc"][0]) if problem["loc"] else "combination"
+        variable = name if name.isupper() else f"DRAFTSTREAM_{name.upper()}"
+        print(f"The setting {variable} cannot be used: {problem['msg']}.", file=sys.stderr)
         return 1
     return 0
 
