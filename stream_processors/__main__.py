@@ -9,6 +9,7 @@ from stream_processors.log_output import configure_logging
 from stream_processors.model_access import open_services
 from stream_processors.model_settings import ModelSettings
 from stream_processors.settings import WorkerSettings
+from stream_processors.warm_up import warm_up
 
 
 async def run(settings: WorkerSettings, model_settings: ModelSettings) -> int:
@@ -18,6 +19,7 @@ async def run(settings: WorkerSettings, model_settings: ModelSettings) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
+        await warm_up(model_settings)
         return await worker.run()
 
 

@@ -64,7 +64,9 @@ def _round(url: str, control: SimulatorControl, number: int, tasks: int, seconds
     floor = figures["floor_us_per_piece"]
     figures |= {f"{name}_ratio": ratio(figures[f"{name}_us_per_piece"], floor) for name in ("ours", "sdk")}
     control.set_profile("fast")
-    figures |= _measure("first", url, tasks)
+    for name in ("cold", "warm"):
+        measured = _measure(name, url, tasks)
+        figures |= {f"{name}_{figure}": value for figure, value in measured.items()}
     print(json.dumps(figures), file=sys.stderr, flush=True)
     return figures
 

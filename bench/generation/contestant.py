@@ -22,6 +22,7 @@ from stream_processors.emitter import Emitter
 from stream_processors.execution import execute
 from stream_processors.model_access import open_services
 from stream_processors.model_settings import ModelSettings
+from stream_processors.warm_up import warm_up
 from student_records.prompts import Prompt
 
 _MODEL = "gpt-5.4-mini"
@@ -44,8 +45,14 @@ async def measure_ours(url: str, asked: list[GenerationRequest]) -> dict[str, fl
         return {"cpu_seconds": used, "records": sum(sink.count for sink in sinks)}
 
 
-async def measure_first(url: str, asked: list[GenerationRequest]) -> dict[str, float]:
-    """Execute tasks one behind the other in a process that is new; how long each needs until its first words."""
+async def measure_warm(url: str, asked: list[GenerationRequest]) -> dict[str, float]:
+    """Execute tasks one behind the other in a process that is new and has warmed up."""
+    await warm_up(ModelSettings(base_url=url, simulated=True))
+    return await measure_cold(url, asked)
+
+
+async def measure_cold(url: str, asked: list[GenerationRequest]) -> dict[str, float]:
+    """Execute tasks one behind the other; how long each needs until its first words, and its processor time."""
     async with open_services(ModelSettings(base_url=url, simulated=True)) as services:
         first_words: list[float] = []
         cpu: list[float] = []
@@ -103,7 +110,8 @@ MEASURES: dict[str, Callable[[str, list[GenerationRequest]], Coroutine[None, Non
     "floor": measure_floor,
     "ours": measure_ours,
     "sdk": measure_sdk,
-    "first": measure_first,
+    "warm": measure_warm,
+    "cold": measure_cold,
 }
 
 
