@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 
 from sse_relay.errors import TopicUnusable
 from sse_relay.hub import Hub
-from sse_relay.pace import Fetching, Pace
+from sse_relay.pace import CATCH_UP, Fetching, Pace
 from sse_relay.settings import Settings
 
 _BATCH_COUNT = 10_000
@@ -46,6 +46,7 @@ class TopicReader:
         self._stopping = threading.Event()
         self._room = threading.Semaphore(_PENDING_BATCHES)
         self._positions: dict[int, int] = {}
+        self._at_end: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
 
     def start(self) -> None:
@@ -77,6 +78,7 @@ class TopicReader:
     def _read(self) -> None:
         """Open the topic and read until told to stop, or until a position turns out to be gone."""
         pace = Pace()
+        self._at_end.clear()
         clients: dict[Fetching, Consumer] = {}
         try:
             client = clients[pace.fetching] = self._client(pace.fetching)
@@ -84,8 +86,12 @@ class TopicReader:
             fetching = pace.fetching
             while not self._stopping.is_set():
                 self._read_batch(client, pace)
+                if len(self._at_end) == len(self._settings.own_partitions):
+                    pace.reach_end()
                 if pace.fetching is not fetching:
                     client.unassign()
+                    if fetching is CATCH_UP:
+                        clients.pop(fetching).close()
                     fetching = pace.fetching
                     client = clients.get(fetching) or clients.setdefault(fetching, self._client(fetching))
                     client.assign(self._assignment())
@@ -137,6 +143,7 @@ class TopicReader:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             self._positions[message.partition()] = message.offset()
+            self._at_end.add(message.partition())
             self._give(self._hub.at_end, message.partition(), message.offset())
             return
         self._give(self._hub.tally.kafka_errors.update, (error.name(),))
@@ -199,7 +206,7 @@ def client_settings(bootstrap: str, fetching: Fetching) -> dict[str, Any]:
         "group.id": "sse-relay",  # required by the client, never joined
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
+        "enable.partition.eof": fetching.tells_end,
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "allow.auto.create.topics": False,

@@ -75,7 +75,12 @@ class Hub:
             value, key = message.value(), message.key()
             if not has_json_object(value):
                 raise MalformedRecord("value", "not a JSON object")
-            log = partition.logs.get(key or b"") or self._new_log(partition, key, owner)
+            log = partition.logs.get(key or b"")
+            if log is None:
+                if key in partition.ended:
+                    self.tally.ignored[Verdict.AFTER_END] += 1
+                    return None
+                log = self._new_log(partition, key, owner)
         except RecordError as error:
             self.tally.skipped[_reason(error)] += 1
             return None
@@ -169,6 +174,7 @@ class Hub:
             for subscriber in tuple(self.subscribers):
                 subscriber.replace_log(old, log)
         partition.logs[key] = log
+        partition.ended.pop(key, None)
         owner = self.owner(log.owner)
         owner.add(log)
         self.history.add(log)
@@ -191,6 +197,7 @@ class Hub:
         for owner in self.owners.values():
             owner.forget(number)
         partition.logs.clear()
+        partition.ended.clear()
         partition.forgotten = -1
         partition.next_offset = 0
         partition.start(begin, high_watermark, cut=cut)
@@ -219,6 +226,8 @@ class Hub:
 
     def _evict(self, log: TaskLog) -> None:
         self._detach(log)
+        if log.ended:
+            self.partitions[log.partition].bury(log.task_id.encode())
         self.owners[log.owner].lose(log.partition, log.last)
         self.tally.evicted_count += 1
 

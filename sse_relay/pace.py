@@ -3,6 +3,7 @@
 A fetch has a price of its own, and so has a batch: a wake-up of the loop and one write for each viewer. With many
 records a second that is most of what a record costs, so then the broker is asked to gather for 5 ms, and the thread
 gathers for up to 5 ms more. With few, every record is fetched as it comes, and an idle fetch waits for half a second.
+To begin with, everything is read as fast as it can be, until the client says that it is at the end.
 """
 
 from typing import NamedTuple
@@ -20,8 +21,11 @@ class Fetching(NamedTuple):
 
     min_bytes: int
     wait_ms: int
+    tells_end: bool = False
+    """Whether the client says when a partition has nothing more; that wakes the thread once more for each record."""
 
 
+CATCH_UP = Fetching(1, 500, tells_end=True)
 QUIET = Fetching(1, 500)
 BUSY = Fetching(1_000_000, 5)
 
@@ -30,14 +34,22 @@ class Pace:
     """Watches how many records come in, and decides how to fetch and how long to let them gather."""
 
     def __init__(self) -> None:
-        self.fetching = QUIET
+        self.fetching = CATCH_UP
         self._rate = 0.0
         self._count = 0
         self._since = 0.0
         self._calm_count = 0
 
+    def reach_end(self) -> None:
+        """Say that everything has been read that was there at the start."""
+        if self.fetching is CATCH_UP:
+            self.fetching = QUIET
+
     def pause_seconds(self, count: int, now: float) -> float:
         """Take note of a batch, or of none, and return how long to wait after it."""
+        if self.fetching is CATCH_UP:
+            self._since = now
+            return 0.0
         self._count += count
         elapsed = now - self._since
         if elapsed >= _WINDOW_SECONDS:

@@ -5,6 +5,8 @@ import contextlib
 
 from sse_relay.log import TaskLog
 
+_MAX_ENDED = 20_000
+
 
 class Partition:
     """The logs of its tasks, and where reading stands.
@@ -15,6 +17,8 @@ class Partition:
     def __init__(self, number: int) -> None:
         self.number = number
         self.logs: dict[bytes, TaskLog] = {}
+        self.ended: dict[bytes, None] = {}
+        """Finished tasks that left memory, the newest ones: what comes after an end does not exist."""
         self.next_offset = 0
         """Where reading goes on: all records before it have been taken in."""
         self.begin = 0
@@ -27,6 +31,12 @@ class Partition:
         """Where the partition ended when the broker was last asked."""
         self._caught_up = asyncio.Event()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def bury(self, key: bytes) -> None:
+        """Remember that a task which leaves memory has ended."""
+        self.ended[key] = None
+        if len(self.ended) > _MAX_ENDED:
+            del self.ended[next(iter(self.ended))]
 
     @property
     def caught_up(self) -> bool:

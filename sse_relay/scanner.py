@@ -13,7 +13,7 @@ from contracts.task import TaskId
 from sse_relay.archive import OldRecord, OldRecords
 from sse_relay.consumer import client_settings
 from sse_relay.errors import Overload, TaskGone, UnknownTask
-from sse_relay.pace import QUIET
+from sse_relay.pace import CATCH_UP
 from sse_relay.record import HeaderReader, has_json_object, owner_of
 from sse_relay.settings import Settings
 
@@ -57,7 +57,7 @@ class KafkaScanner:
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[Consumer]:
-        client = Consumer(client_settings(self._settings.bootstrap, QUIET))
+        client = Consumer(client_settings(self._settings.bootstrap, CATCH_UP))
         try:
             yield client
         except KafkaException:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from contracts.attempt import OUTSIDE
+from contracts.attempt import OUTSIDE, Attempt
 from contracts.codec import read_header
 from contracts.errors import RecordError
 from contracts.events import EVENT_TYPES, TERMINAL_TYPES, Event
@@ -26,7 +26,7 @@ from sse_relay.errors import BadRequest, Overload, Refusal, RelayError, TicketOu
 from sse_relay.heartbeat import Heartbeat
 from sse_relay.hub import Hub
 from sse_relay.metrics import Metrics
-from sse_relay.pace import BUSY, QUIET, Pace
+from sse_relay.pace import BUSY, CATCH_UP, QUIET, Pace
 from sse_relay.record import HeaderReader
 from sse_relay.seats import Seats
 from sse_relay.server import StreamProtocol
@@ -58,6 +58,7 @@ def watch(hub: Hub, story: TaskStory, *, kernel_bytes: int = 1 << 30, expires: f
 
 def test_no_pause_while_there_is_little_to_do_and_never_more_than_5_ms() -> None:
     pace = Pace()
+    pace.reach_end()
     assert pace.pause_seconds(1, 1000.0) < 0.001
     pauses = [pace.pause_seconds(50, 1000 + step / 100) for step in range(1, 200)]
     assert max(pauses) == pauses[-1] == 0.005
@@ -66,6 +67,9 @@ def test_no_pause_while_there_is_little_to_do_and_never_more_than_5_ms() -> None
 
 def test_the_broker_gathers_only_while_there_is_much_and_for_a_while_after() -> None:
     pace, now = Pace(), 1000.0
+    assert [pace.pause_seconds(10_000, now) for _ in range(3)] == [0.0] * 3
+    assert pace.fetching is CATCH_UP
+    pace.reach_end()
     for rate, seconds, expected in [(500, 3, QUIET), (5000, 1, BUSY), (500, 3, BUSY), (500, 3, QUIET), (0, 3, QUIET)]:
         for _ in range(seconds * 100):
             now += 0.01
@@ -261,6 +265,17 @@ def test_finished_tasks_make_room_first_then_running_ones_lose_their_oldest_word
     assert log is not None
     assert (len(log.frames), hub.history.task_counts) == (64, {"running": 1, "finished": 0, "sealed": 0})
     assert json.loads(log.snapshot())["versions"][0]["text"] == "나" * 3000 + "다" * 20_000
+
+
+def test_late_words_of_a_finished_task_that_left_memory_do_not_bring_it_back() -> None:
+    hub, done = new_hub(max_bytes=5000), TaskStory(new_task_id())
+    hub.take([message(done.accepted(), 0, 0), message(done.succeeded(), 0, 1)])
+    crowd = [TaskStory(new_task_id()) for _ in range(10)]
+    hub.take([message(story.accepted(), 0, 10 + at) for at, story in enumerate(crowd)])
+    assert hub.find(done.task_id, 0) is None
+    hub.take([message(done.begin_attempt(Attempt(9, 9)), 0, 50)])
+    assert hub.find(done.task_id, 0) is None
+    assert hub.tally.ignored["after_end"] == 1
 
 
 def test_tasks_that_kafka_has_lost_are_forgotten_unless_somebody_watches() -> None:
