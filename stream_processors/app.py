@@ -16,6 +16,7 @@ from contracts.topics import Topics
 from stream_processors.agents import add_agents
 from stream_processors.cancellations import Cancellations
 from stream_processors.committer import Committer, Standing
+from stream_processors.delta_pace import DeltaPace
 from stream_processors.dispatcher import Dispatcher, Tenure
 from stream_processors.emitter import Emitter
 from stream_processors.execution import execute
@@ -131,10 +132,11 @@ class InProcess:
     def __init__(self, publisher: KafkaPublisher, services: Services) -> None:
         self._publisher = publisher
         self._services = services
+        self._pace = DeltaPace()
 
     async def __call__(self, order: Order) -> Position:
         """Return the place of the terminal event."""
-        emitter = Emitter(self._publisher, order.request.task_id, order.attempt, order.origin)
+        emitter = Emitter(self._publisher, order.request.task_id, order.attempt, order.origin, pace=self._pace)
         return await execute(order.request, order.known, emitter, self._services, cancelled=order.cancelled)
 
 

@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeVar, cast
 from contracts.attempt import Attempt
 from contracts.codec import Origin, Record, encode_event
 from contracts.cursor import Position
-from contracts.events import TaskEvent, VersionDelta, VersionReplaced
+from contracts.events import TaskEvent, VersionCompleted, VersionDelta, VersionFailed, VersionReplaced
 from contracts.task import TaskId
+from stream_processors.delta_pace import DeltaPace
 from stream_processors.errors import EmitterEnded, NotAcknowledged
 
 _MOST_QUEUED = 64
@@ -53,9 +54,10 @@ class _Joining:
 class Emitter:
     """Stamps attempt and sequence, joins deltas, keeps the order.
 
-    Deltas of one version are joined for `delta_seconds` after the last published one, or up to `delta_characters`; when
-    Kafka is slow they are joined further. Any other event about a version publishes its delta first, an event about the
-    whole task publishes all. At most 64 events wait for Kafka; then `emit` waits.
+    Deltas of one version are joined for as long after the last published one as the pace says, which all emitters of a
+    process share, or up to `delta_characters`; when Kafka is slow they are joined further. Any other event about a
+    version publishes its delta first, an event about the whole task publishes all. At most 64 events wait for Kafka;
+    then `emit` waits.
 
     When a record cannot be published every further call raises what the publisher raised.
     """
@@ -67,14 +69,15 @@ class Emitter:
         attempt: Attempt,
         origin: Origin,
         *,
-        delta_seconds: float = 0.05,
+        pace: DeltaPace | None = None,
         delta_characters: int = 200,
     ) -> None:
         self.task_id = task_id
         self.attempt = attempt
         self._publisher = publisher
         self._origin = origin
-        self._delta_seconds = delta_seconds
+        self._pace = pace or DeltaPace()
+        self._streaming: set[int] = set()
         self._delta_characters = delta_characters
         self._sequence = 0
         self._queue: deque[_Queued] = deque()
@@ -98,6 +101,8 @@ class Emitter:
             self._close(joining)
         if issubclass(event_type, VersionReplaced):
             self._lengths[fields["version"]] = len(fields["text"])
+        if issubclass(event_type, VersionCompleted | VersionFailed):
+            self._leave_pace(fields["version"])
         return self._put(_Queued(event_type, fields, asyncio.get_running_loop().create_future()))
 
     async def delta(self, version: int, text: str) -> None:
@@ -134,13 +139,24 @@ class Emitter:
     def _open(self, version: int) -> _Joining:
         joining = _Joining(version, self._lengths.get(version, 0))
         self._joining[version] = joining
+        self._join_pace(version)
         loop = asyncio.get_running_loop()
-        due = self._delta_times.get(version, float("-inf")) + self._delta_seconds
+        due = self._delta_times.get(version, float("-inf")) + self._pace.seconds
         if due <= loop.time():
             self._enqueue(joining)
         else:
             joining.timer = loop.call_at(due, self._enqueue, joining)
         return joining
+
+    def _join_pace(self, version: int) -> None:
+        if version not in self._streaming:
+            self._streaming.add(version)
+            self._pace.join()
+
+    def _leave_pace(self, version: int) -> None:
+        if version in self._streaming:
+            self._streaming.remove(version)
+            self._pace.leave()
 
     def _enqueue(self, joining: _Joining) -> None:
         """Give joined text its turn in the queue; until that comes it goes on growing."""
@@ -236,6 +252,8 @@ class Emitter:
             if joining.timer is not None:
                 joining.timer.cancel()
         self._joining.clear()
+        for version in tuple(self._streaming):
+            self._leave_pace(version)
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.wait([self._pump])

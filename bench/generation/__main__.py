@@ -17,6 +17,7 @@ _LONGEST_SECONDS = 600
 _SEED_SECONDS = 40.0
 _QUICK_SECONDS = 8.0
 _QUICK_TASKS = 20
+_CONTESTANTS = ("floor", "ours", "steady", "sdk")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _round(url: str, control: SimulatorControl, number: int, tasks: int, seconds: float) -> Figures:
     """Measure every contestant once; each round begins with another one."""
     figures: Figures = {}
-    names = ["floor", "ours", "sdk"]
+    names = list(_CONTESTANTS)
     names = names[number % len(names) :] + names[: number % len(names)]
     pace = {"first_text_seconds": [0.5, 1.5], "tokens_per_second": [40, 80], "delta_seconds": 0.05}
     control.set_pace({**pace, "text_seconds": seconds})
@@ -58,11 +59,11 @@ def _round(url: str, control: SimulatorControl, number: int, tasks: int, seconds
             raise ValueError(f"{name} made {spoken.call_count} calls")
         figures[f"{name}_us_per_piece"] = 1e6 * measured["cpu_seconds"] / spoken.delta_count
         figures["pieces_per_task"] = spoken.delta_count / tasks
-        if name == "ours":
-            figures["ours_seconds_per_task"] = measured["cpu_seconds"] / tasks
-            figures["records_per_task"] = measured["records"] / tasks
+        figures[f"{name}_seconds_per_task"] = measured["cpu_seconds"] / tasks
+        if "records" in measured:
+            figures[f"{name}_records_per_task"] = measured["records"] / tasks
     floor = figures["floor_us_per_piece"]
-    figures |= {f"{name}_ratio": ratio(figures[f"{name}_us_per_piece"], floor) for name in ("ours", "sdk")}
+    figures |= {f"{name}_ratio": ratio(figures[f"{name}_us_per_piece"], floor) for name in _CONTESTANTS[1:]}
     control.set_profile("fast")
     for name in ("cold", "warm"):
         measured = _measure(name, url, tasks)

@@ -18,6 +18,7 @@ from contracts.codec import Origin
 from contracts.commands import GenerationRequest
 from contracts.lifecycle import TaskState
 from contracts.task import OwnerId
+from stream_processors.delta_pace import DeltaPace
 from stream_processors.emitter import Emitter
 from stream_processors.execution import execute
 from stream_processors.model_access import open_services
@@ -31,12 +32,21 @@ _FIRST_COUNT = 10
 
 async def measure_ours(url: str, asked: list[GenerationRequest]) -> dict[str, float]:
     """Execute the tasks at once; the records go nowhere."""
+    return await _measure_paced(url, asked, DeltaPace())
+
+
+async def measure_steady(url: str, asked: list[GenerationRequest]) -> dict[str, float]:
+    """Do the same and join deltas for 50 ms, however many versions stream."""
+    return await _measure_paced(url, asked, DeltaPace(longest_seconds=0.05))
+
+
+async def _measure_paced(url: str, asked: list[GenerationRequest], pace: DeltaPace) -> dict[str, float]:
     settings = ModelSettings(base_url=url, simulated=True, concurrent_call_count=3 * len(asked))
     async with open_services(settings) as services:
         sinks = [Sink() for _ in asked]
 
         async def run(request: GenerationRequest, sink: Sink) -> None:
-            emitter = Emitter(sink, request.task_id, Attempt(1, 1), Origin(OwnerId("bench"), "bench"))
+            emitter = Emitter(sink, request.task_id, Attempt(1, 1), Origin(OwnerId("bench"), "bench"), pace=pace)
             await execute(request, TaskState(request.task_id), emitter, services, cancelled=asyncio.Event())
 
         used = await _processor_seconds(
@@ -109,6 +119,7 @@ async def measure_sdk(url: str, asked: list[GenerationRequest]) -> dict[str, flo
 MEASURES: dict[str, Callable[[str, list[GenerationRequest]], Coroutine[None, None, dict[str, float]]]] = {
     "floor": measure_floor,
     "ours": measure_ours,
+    "steady": measure_steady,
     "sdk": measure_sdk,
     "warm": measure_warm,
     "cold": measure_cold,

@@ -12,9 +12,11 @@ from contracts.events import (
     TaskFailed,
     TaskStarted,
     VersionDelta,
+    VersionFailed,
     VersionPhase,
     VersionReplaced,
 )
+from stream_processors.delta_pace import DeltaPace
 from stream_processors.emitter import Emitter
 from stream_processors.errors import EmitterEnded
 from tests.support.clock import VirtualTimeLoop, at, virtual_time
@@ -22,8 +24,8 @@ from tests.support.generation import ORIGIN, TASK_ID
 from tests.support.memory_publisher import MemoryPublisher
 
 
-def an_emitter(publisher: MemoryPublisher) -> Emitter:
-    return Emitter(publisher, TASK_ID, Attempt(2, 7), ORIGIN)
+def an_emitter(publisher: MemoryPublisher, pace: DeltaPace | None = None) -> Emitter:
+    return Emitter(publisher, TASK_ID, Attempt(2, 7), ORIGIN, pace=pace)
 
 
 async def finish(emitter: Emitter) -> Position:
@@ -46,6 +48,45 @@ async def test_the_first_delta_goes_out_at_once_and_the_next_are_joined_for_50_m
         time for time, event in zip(publisher.times, publisher.events, strict=True) if event.type == "version.delta"
     ]
     assert times == pytest.approx([0.0, 0.05, 0.1])
+
+
+@virtual_time
+async def test_text_is_joined_longer_while_many_versions_stream_and_the_first_of_each_goes_out_at_once() -> None:
+    pace = DeltaPace(records_per_second=20)
+    others = an_emitter(MemoryPublisher(), pace)
+    for version in (1, 2, 3):
+        await others.delta(version, "가")
+    emitter = an_emitter(publisher := MemoryPublisher(), pace)
+    for piece in "가나다라마바사아":
+        await emitter.delta(1, piece)
+        await asyncio.sleep(0.03)
+    assert deltas(publisher) == [(0, "가"), (1, "나다라마바사")]
+    assert [round(time, 2) for time in publisher.times] == [0.0, 0.2]
+    await finish(emitter)
+    await others.abandon()
+
+
+@virtual_time
+async def test_versions_that_are_settled_or_whose_task_has_ended_take_no_share_of_the_pace() -> None:
+    pace = DeltaPace(shortest_seconds=0.01, longest_seconds=1, records_per_second=1)
+    emitter, other = an_emitter(MemoryPublisher(), pace), an_emitter(MemoryPublisher(), pace)
+    for version in (1, 2, 3):
+        await emitter.delta(version, "가")
+        await other.delta(version, "가")
+    assert pace.seconds == 1
+    for version in (1, 2, 2):
+        await emitter.emit(VersionFailed, version=version, reason=Reason.DEADLINE)
+    await other.abandon()
+    await finish(emitter)
+    assert pace.seconds == 0.01
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(0, 0.05), (3, 0.05), (30, 0.05), (60, 0.1), (150, 0.25), (999, 0.25)])
+def test_a_process_publishes_some_six_hundred_deltas_a_second_as_long_as_it_can(count: int, seconds: float) -> None:
+    pace = DeltaPace()
+    for _ in range(count):
+        pace.join()
+    assert pace.seconds == pytest.approx(seconds)
 
 
 @virtual_time
