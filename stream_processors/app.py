@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import faust
@@ -19,14 +20,16 @@ from stream_processors.committer import Committer, Standing
 from stream_processors.delta_pace import DeltaPace
 from stream_processors.dispatcher import Dispatcher, Tenure
 from stream_processors.emitter import Emitter
+from stream_processors.errors import GroupLost
 from stream_processors.execution import execute
+from stream_processors.group_watch import GroupWatch
 from stream_processors.health import HealthServer, Pulse
 from stream_processors.historian import KafkaHistorian
 from stream_processors.kafka_publisher import KafkaPublisher
 from stream_processors.log_reader import LogReader
 from stream_processors.metrics import WorkerCollector
 from stream_processors.order import Order
-from stream_processors.reachability import wait_for_kafka
+from stream_processors.reachability import kafka_answers, wait_for_kafka
 from stream_processors.request_handler import RequestHandler, Worker
 from stream_processors.services import Services
 from stream_processors.settings import WorkerSettings
@@ -126,6 +129,29 @@ class _ConsumerFeed:
         self._app.consumer.release(partition)
 
 
+class _GroupMembership:
+    """A worker's place in its group, as its own parts know it."""
+
+    def __init__(self, app: WorkerApp, settings: WorkerSettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    def find_loss(self) -> str | None:
+        loss: str | None = self._app.consumer.find_loss()
+        return loss
+
+    def find_silence(self) -> str | None:
+        shell = self._app.shell
+        if (count := shell.committer.failure_count) >= self._settings.commit_failure_limit:
+            return f"{count} commits failed in a row"
+        if shell.unassigned_seconds > self._settings.rebalance_seconds:
+            return "no assignment for too long"
+        return None
+
+    def ask_again(self) -> None:
+        self._app.shell.committer.repeat()
+
+
 class InProcess:
     """Carries orders out in this process."""
 
@@ -151,10 +177,11 @@ class WorkerProcess:
         child_command: Sequence[str] = CHILD_COMMAND,
         new_publisher: Callable[[Callable[[], Any], Topics], KafkaPublisher] = KafkaPublisher,
         new_committer: Callable[[str], Committer] = Committer,
+        app_class: type[WorkerApp] = WorkerApp,
     ) -> None:
         self.settings = settings
         boot_ms = time.time_ns() // 1_000_000
-        self.app = _faust_app(settings)
+        self.app = _faust_app(app_class, settings)
         owner = f"{settings.name}-{boot_ms}-{secrets.token_hex(3)}"
         self.app.shell = self.shell = WorkerShell(settings, new_committer(owner))
         topics = settings.topics
@@ -188,6 +215,9 @@ class WorkerProcess:
         self._aborting = asyncio.Event()
         self._stopping = False
         self._pulse = Pulse()
+        self._group_watch = GroupWatch(
+            _GroupMembership(self.app, settings), partial(kafka_answers, settings.bootstrap), settings.session_seconds
+        )
 
     def stop(self) -> None:
         """Ask for the end: the first time with a drain, the second time at once."""
@@ -217,6 +247,7 @@ class WorkerProcess:
             asyncio.create_task(self.cancellations.follow(self.dispatcher), name="cancellations"),
             asyncio.create_task(self.cancellations.withdraw_queued(self.dispatcher), name="withdrawals"),
             asyncio.create_task(self.app.wait_until_stopped(), name="faust crash"),
+            asyncio.create_task(self._group_watch.watch(), name="group watch"),
             starting,
         ]
         for task in side:
@@ -238,10 +269,10 @@ class WorkerProcess:
             await asyncio.wait({aborted, stopping}, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
             if not stopping.done():
                 await asyncio.wait({stopping}, timeout=_ABORT_SECONDS)
-            if stopping.done():
-                stopping.result()
-            else:
+            if not stopping.done():
                 log.error("worker.stop_overdue")
+            elif stopping.cancelled() or stopping.exception() is not None:
+                log.error("worker.stop_failed")  # what was not handed over is found in the log by the next owner
         finally:
             aborted.cancel()
             stopping.cancel()
@@ -255,10 +286,14 @@ class WorkerProcess:
             self._fail(self.app.crash_reason or RuntimeError("faust stopped"))
 
     def _fail(self, error: BaseException) -> None:
-        """End the worker without a drain: Kafka cannot be written to, or something of ours is broken."""
+        """End the worker without a drain: Kafka does not work for it, or something of ours is broken.
+
+        What runs is handed over in peace, if Kafka takes a commit: it is not the requests' fault.
+        """
         if self.failure is None:
             self.failure = error
-            log.error("worker.failed", error=type(error).__name__)
+            reason = str(error) if isinstance(error, GroupLost) else type(error).__name__
+            log.error("worker.failed", error=reason)
         self.shell.drain_seconds = 0.0
         self._ending.set()
 
@@ -273,6 +308,7 @@ class WorkerProcess:
         failures = self.shell.committer.failure_count
         told = {
             "stopping": self._ending.is_set(),
+            "the group is lost": isinstance(self.failure, GroupLost),
             "no assignment yet": not self.shell.has_been_assigned,
             "no assignment for too long": self.shell.unassigned_seconds > self.settings.rebalance_seconds,
             "cancellations not caught up": not self.cancellations.caught_up.is_set(),
@@ -289,8 +325,8 @@ class WorkerProcess:
         log.info("health.listening", host=self.settings.health_host, port=health.port)
 
 
-def _faust_app(settings: WorkerSettings) -> WorkerApp:
-    return WorkerApp(
+def _faust_app(app_class: type[WorkerApp], settings: WorkerSettings) -> WorkerApp:
+    return app_class(
         settings.group,
         broker=[f"kafka://{address}" for address in settings.bootstrap.split(",")],
         processing_guarantee="at_least_once",

@@ -161,6 +161,11 @@ class Committer:
             if (ledger := self._ledgers.get(partition)) is not None:
                 ledger.confirm(commit)
 
+    def repeat(self) -> None:
+        """Make all commits due again, to hear whether the broker still takes them from this worker."""
+        for ledger in self._ledgers.values():
+            ledger.confirmed = None
+
     def fail(self) -> None:
         """Note that a commit failed; the same is due again with the next one."""
         self.failure_count += 1

@@ -8,6 +8,7 @@ ProcessorError
 ├── NotAcknowledged   Kafka did not acknowledge a record
 ├── ChildDied         a child process ended, or had to be ended, without its task's terminal event
 ├── ChildNotStarted   a child process did not come up
+├── GroupLost         the worker is no member of its group any more, and will not become one by itself
 └── LogStalled        Kafka did not hand out records that it says it has
 """
 
@@ -82,6 +83,10 @@ class ChildDied(ProcessorError):
 
 class ChildNotStarted(ProcessorError):
     """A child process that never said that it is there."""
+
+
+class GroupLost(ProcessorError):
+    """A worker that Kafka gives no more work; the message is one of ours."""
 
 
 class LogStalled(ProcessorError):

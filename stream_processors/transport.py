@@ -17,8 +17,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from stream_processors.committer import Commit, Committer, Standing
+from stream_processors.wary_client import make_wary
 
 _HELD_POLL_SECONDS = 0.1
+_THREAD_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -43,11 +45,34 @@ class WorkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._partition_assignment_strategy = (StickyPartitionAssignor,)
+        make_wary(consumer._client)
         return consumer
+
+    def find_loss(self) -> str | None:
+        """Say which part of the client has ended, never to begin again; None while all live.
+
+        aiokafka tells that to whoever calls `getmany`, and Faust calls what is below it.
+        """
+        if self._consumer is None or (coordinator := self._consumer._coordinator) is None:
+            return None
+        if (error := coordinator._pending_exception) is not None:
+            return f"the coordinator waits for somebody to hear of {type(error).__name__}"
+        if coordinator._coordination_task.done():
+            return "the coordinator has ended"
+        if (heartbeat := coordinator._heartbeat_task) is not None and _has_failed(heartbeat):
+            return "heartbeats have ended"
+        return "fetching has ended" if self._consumer._fetcher._fetch_task.done() else None
 
     async def commit_marked(self, commits: Mapping[TP, Commit], timeout_seconds: float) -> bool:
         """Commit offsets with their marks; False when that failed, which the log says."""
-        return cast("bool", await self.call_thread(self._commit_marked, commits, timeout_seconds))
+        try:
+            async with asyncio.timeout(
+                timeout_seconds + _THREAD_SECONDS
+            ):  # a thread that hangs must not hang this loop
+                return cast("bool", await self.call_thread(self._commit_marked, commits, timeout_seconds))
+        except TimeoutError:
+            log.warning("commit.failed", error="no answer from the client's thread")
+            return False
 
     async def find_standings(self, topic: str) -> dict[int, Standing]:
         """Return what the broker has of each assigned partition of a topic."""
@@ -96,12 +121,19 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
         self._seek_lock = asyncio.Lock()
         self._seek_due = False
         self._is_settled = False
+        self._fetch_error: KafkaError | None = None
         super().__init__(*args, **kwargs)
 
     @property
     def shell(self) -> Shell:
         """Our side of a rebalance."""
         return cast("Shell", self.app.shell)
+
+    def find_loss(self) -> str | None:
+        """Say which part of the Kafka client has ended; None while all live."""
+        if self._fetch_error is not None:
+            return f"fetching failed with {type(self._fetch_error).__name__}"
+        return cast("str | None", self._thread.find_loss())
 
     def hold(self, partition: int) -> None:
         """Fetch nothing more of a partition of the requests for now."""
@@ -170,16 +202,25 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
     ) -> Any:
         # Not `pause_partitions`: that drops what a batch still holds of the partition.
         if active_partitions is None or not self._held:
-            return await super()._getmany(active_partitions, timeout)
+            return await self._fetch(active_partitions, timeout)
         wanted = set(active_partitions) - self._held
         if wanted:
-            return await super()._getmany(wanted, min(timeout, _HELD_POLL_SECONDS))
+            return await self._fetch(wanted, min(timeout, _HELD_POLL_SECONDS))
         try:
             async with asyncio.timeout(timeout):
                 await self._release.wait()
         except TimeoutError:
             pass
         return {}
+
+    async def _fetch(self, partitions: Collection[TP] | None, timeout_seconds: float) -> Any:
+        try:
+            return await super()._getmany(partitions, timeout_seconds)
+        except KafkaError as error:
+            # Not to Faust, which would tear the client down at once: there is a hand-over to commit first.
+            self._fetch_error = error
+            await asyncio.sleep(timeout_seconds)
+            return {}
 
     async def _commit_due(self) -> bool:
         if not self._is_settled:
@@ -214,6 +255,11 @@ class WorkProducer(driver.Producer):  # type: ignore[misc]  # faust ships no typ
         """The aiokafka producer."""
         return self._ensure_producer()
 
+    def _new_producer(self, transactional_id: str | None = None) -> Any:
+        producer = super()._new_producer(transactional_id)
+        make_wary(producer.client)
+        return producer
+
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
 
@@ -223,6 +269,10 @@ class WorkTransport(driver.Transport):  # type: ignore[misc]  # faust ships no t
 
     Consumer = WorkConsumer
     Producer = WorkProducer
+
+
+def _has_failed(task: "asyncio.Task[Any]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _found(kept: Any) -> Commit | None:

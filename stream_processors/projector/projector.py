@@ -24,6 +24,7 @@ from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.projector.projection import Ending, PartitionProjection, read_ended
 from stream_processors.reachability import wait_for_kafka
 from stream_processors.settings import ProjectorSettings
+from stream_processors.wary_client import make_wary
 
 SOURCE = "stream_processors/projector"
 _POLL_MS = 200
@@ -117,6 +118,8 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
         self._publisher = AIOKafkaProducer(
             bootstrap_servers=self._settings.bootstrap, acks="all", enable_idempotence=True
         )
+        make_wary(self._consumer._client)
+        make_wary(self._publisher.client)
         self._consumer.subscribe([self._topics.events.name], listener=self)
         try:
             await self._publisher.start()
@@ -124,6 +127,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             while not self._ending.is_set():
                 await self._step()
         finally:
+            self.is_assigned = False
             async with self._lock:
                 await self._close_desks()
             await asyncio.gather(_close(self._consumer), _close(self._publisher))
@@ -149,15 +153,16 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             bootstrap_servers=self._settings.bootstrap,
             transactional_id=f"{self._settings.group}-{self._topics.prefix}-{tp.partition}",
         )
-        await producer.start()
+        make_wary(producer.client)
         try:
+            await producer.start()
             start = await self._consumer.committed(tp)
             if start is None:
                 start = (await self._consumer.beginning_offsets([tp]))[tp]
             ended = await self._read_ended(tp.partition, start)
             self._consumer.seek(tp, start)
         except BaseException:
-            await producer.stop()
+            await _close(producer)
             raise
         self._desks[tp.partition] = _Desk(PartitionProjection(tp.partition, start, ended), producer, start)
         log.info("partition.opened", partition=tp.partition, offset=start, ended_count=len(ended))

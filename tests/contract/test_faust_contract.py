@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -20,6 +21,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from stream_processors.app import WorkerApp
 from stream_processors.transport import WorkConsumer, WorkConsumerThread, WorkProducer, WorkTransport
+from stream_processors.wary_client import WaryClient
 
 OVERRIDDEN = {
     driver.AIOKafkaConsumerThread._create_worker_consumer: "c2701bfc3e6f6cad",
@@ -31,6 +33,8 @@ OVERRIDDEN = {
     Consumer.on_partitions_assigned: "29ce96596f05a18c",
     Consumer.verify_all_partitions_active: "4e0e46f5c297305d",
     driver.Producer._settings_extra: "a4c7bc41b6382223",
+    driver.Producer._new_producer: "e72355c3430ed02f",
+    AIOKafkaClient._get_conn: "68ce5d8391719d33",
     App._new_transport: "42db531312dd776f",
     App._new_producer_transport: "eb3b4aa6a8961275",
     App._create_directories: "a9f571c3b04abec3",
@@ -55,6 +59,10 @@ RELIED_ON = {
     Fetcher.fetched_records: "be4348896b9b66af",
     GroupCoordinator.fetch_committed_offsets: "6c049c7379165952",
     GroupCoordinator.commit_offsets: "5cbe31af28d6cc06",
+    GroupCoordinator._push_error_to_user: "743ff515bd7e2e38",
+    GroupCoordinator._coordination_routine: "75273e127d4a4f5d",
+    GroupCoordinator._heartbeat_routine: "61d01028952239d0",
+    Fetcher._fetch_requests_routine: "2a8ec5932644c9b0",
     AIOKafkaConsumer.commit: "79b057d88220e5a2",
 }
 
@@ -72,10 +80,11 @@ def test_the_versions_are_those_that_were_read() -> None:
     assert (version("faust-streaming"), version("aiokafka")) == ("0.15.3", "0.14.0")
 
 
-@pytest.mark.parametrize("ours", [WorkConsumerThread, WorkConsumer, WorkProducer, WorkTransport, WorkerApp])
+@pytest.mark.parametrize("ours", [WorkConsumerThread, WorkConsumer, WorkProducer, WorkTransport, WorkerApp, WaryClient])
 def test_every_method_that_looks_like_an_override_is_one_and_takes_the_same_arguments(ours: type) -> None:
     own = {"commit_marked", "find_standings", "seek_all", "hold", "release", "shell", "client"}
     own |= {"_commit_marked", "_find_standings", "_seek_all", "_commit_due", "_take_assignment", "_requests"}
+    own |= {"find_loss", "_fetch"}
     for name, method in vars(ours).items():
         if not inspect.isfunction(method) or name.startswith("__") or name in own:
             continue
