@@ -12,6 +12,9 @@ from contracts.lifecycle import Progress, TaskState, Verdict, judge, reduce
 from tests.chaos.load import Accepted
 from tests.chaos.log_reader import Seen
 
+_WORKED_ON_SECONDS = 0.5
+"""From the last word of an answer until `version.completed` is in the log, on a busy machine."""
+
 
 @dataclass(slots=True)
 class TaskHistory:
@@ -85,6 +88,8 @@ class Report:
     unreadable_count: int
     drafts_per_version: float
     extra_draft_count: int
+    interrupted_call_count: int
+    """Calls of the model that were open when a worker was hurt: what may have to be paid for again."""
     longest_after_fault_seconds: float
     deaths: Sequence[str]
     """Processes that ended although nobody shot at them; they were started again."""
@@ -101,7 +106,10 @@ class Report:
             "result wrong": self.result_wrong,
             "readers disagree": self.disagreement,
         }
-        return [f"{name}: {len(tasks)}" for name, tasks in named.items() if tasks]
+        broken = [f"{name}: {len(tasks)}" for name, tasks in named.items() if tasks]
+        if self.extra_draft_count > self.interrupted_call_count:
+            broken.append(f"{self.extra_draft_count} extra drafts, {self.interrupted_call_count} calls interrupted")
+        return broken
 
     def lines(self) -> list[str]:
         """Return the table as text."""
@@ -119,6 +127,7 @@ class Report:
             "zombie records ignored": self.zombie_count,
             "records after the end": self.after_end_count,
             "drafts per version": f"{self.drafts_per_version:.3f} ({self.extra_draft_count} extra)",
+            "calls open at faults of workers": self.interrupted_call_count,
             "longest to terminal after a fault": f"{self.longest_after_fault_seconds:.1f} s",
             "processes that ended by themselves": len(self.deaths),
         }
@@ -131,6 +140,7 @@ def check(
     results: Iterable[Seen],
     calls: Sequence[Mapping[str, Any]],
     faults: Sequence[float],
+    worker_faults: Sequence[float],
     committed: Mapping[str, bool],
     deaths: Sequence[str] = (),
 ) -> Report:
@@ -159,6 +169,7 @@ def check(
         unreadable_count=histories.unreadable_count,
         drafts_per_version=sum(drafts.values()) / max(1, len(drafts)),
         extra_draft_count=sum(count - 1 for count in drafts.values()),
+        interrupted_call_count=sum(open_calls(calls, fault) for fault in worker_faults),
         longest_after_fault_seconds=_longest_after(faults, accepted, tasks),
         deaths=deaths,
     )
@@ -167,6 +178,14 @@ def check(
 def calls_completed(calls: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
     """Return the versions for which the model finished an answer at least once."""
     return {(call["task_id"], str(call["version"])) for call in calls if call["outcome"] == "completed"}
+
+
+def open_calls(calls: Sequence[Mapping[str, Any]], at: float) -> int:
+    """Count the calls that were open at a moment, and those whose answer was just being worked on."""
+    return sum(
+        call["started_at"] <= at and (call["ended_at"] is None or at < call["ended_at"] + _WORKED_ON_SECONDS)
+        for call in calls
+    )
 
 
 def _results(records: Iterable[Seen]) -> dict[str, list[Any]]:

@@ -13,6 +13,8 @@ from deploy.local.system import System
 from tests.chaos.schedule import Fault, FaultKind
 
 _STORM_PAUSE_SECONDS = 1.5
+WORKER_FAULTS = frozenset({FaultKind.KILL_WORKER, FaultKind.TERM_WORKER, FaultKind.PAUSE_WORKER})
+"""Those of one moment; a storm has as many as it has kills."""
 
 
 @dataclass(order=True)
@@ -32,6 +34,7 @@ class Injector:
         self._order = itertools.count()
         self._busy: set[object] = set()
         self.applied: list[tuple[float, Fault]] = []
+        self.worker_faults: list[float] = []
         self.deaths: list[str] = []
 
     def plan(self, faults: tuple[Fault, ...], start: float) -> None:
@@ -51,6 +54,8 @@ class Injector:
         for name, service in self._system.services.items():
             if service not in self._busy and service.exit_status is not None:
                 self.deaths.append(f"{name}: status {service.exit_status}")
+                if name.startswith("worker"):
+                    self.worker_faults.append(time.time())
                 self._say(f"{name} ended by itself with status {service.exit_status}")
                 service.launch()
 
@@ -65,6 +70,8 @@ class Injector:
             return  # with two of three brokers away nothing can be promised
         self._busy.add(target)
         self.applied.append((time.time(), fault))
+        if fault.kind in WORKER_FAULTS:
+            self.worker_faults.append(time.time())
         self._say(f"{fault.kind} {fault.target} for {fault.lasts_seconds:.1f} s")
         repair = self._hurt(fault, target)
         if fault.kind is FaultKind.STORM:
@@ -113,6 +120,7 @@ class Injector:
 
     def _storm(self, service: Service, until: float) -> None:
         """Kill and start one worker again and again: every step is a rebalance for all."""
+        self.worker_faults.append(time.time())
         service.kill()
         service.launch()
         if time.monotonic() < until:
