@@ -1,5 +1,6 @@
 """Judge a run from the topics and the simulator's call log alone."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +8,17 @@ from typing import Any
 
 from contracts.codec import decode_event_value, decode_result, read_header, task_id_of
 from contracts.errors import RecordError
-from contracts.events import TaskSucceeded, TerminalEvent, VersionCompleted, VersionOutcome, VersionStatus
+from contracts.events import (
+    TaskSucceeded,
+    TerminalEvent,
+    VersionCompleted,
+    VersionFailed,
+    VersionOutcome,
+    VersionStatus,
+)
 from contracts.lifecycle import Progress, TaskState, Verdict, judge, reduce
 from tests.chaos.load import Accepted
 from tests.chaos.log_reader import Seen
-
-_WORKED_ON_SECONDS = 0.5
-"""From the last word of an answer until `version.completed` is in the log, on a busy machine."""
 
 
 @dataclass(slots=True)
@@ -26,6 +31,7 @@ class TaskHistory:
     terminal_at: float = 0.0
     first_at: float = 0.0
     completed: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    settled_at: dict[int, float] = field(default_factory=dict)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     second_terminal_count: int = 0
     attempts: set[str] = field(default_factory=set)
@@ -57,6 +63,8 @@ class Histories:
         task.state = reduce(task.state, event)
         if isinstance(event, VersionCompleted):
             task.completed[event.version].append(event.text)
+        if isinstance(event, VersionCompleted | VersionFailed):
+            task.settled_at.setdefault(event.version, record.at)
         if isinstance(event, TerminalEvent) and task.terminal is None:
             task.terminal, task.terminal_at = event, record.at
 
@@ -88,8 +96,13 @@ class Report:
     unreadable_count: int
     drafts_per_version: float
     extra_draft_count: int
-    interrupted_call_count: int
-    """Calls of the model that were open when a worker was hurt: what may have to be paid for again."""
+    open_call_count: int
+    """Calls of the model that were open when a worker was hurt."""
+    unsettled_version_count: int
+    """Versions that were begun and not settled in the log when a worker was hurt: what may be paid for again.
+
+    Beside the open calls these are the answers that Kafka has not got yet, many while a broker is away.
+    """
     longest_after_fault_seconds: float
     deaths: Sequence[str]
     """Processes that ended although nobody shot at them; they were started again."""
@@ -107,8 +120,8 @@ class Report:
             "readers disagree": self.disagreement,
         }
         broken = [f"{name}: {len(tasks)}" for name, tasks in named.items() if tasks]
-        if self.extra_draft_count > self.interrupted_call_count:
-            broken.append(f"{self.extra_draft_count} extra drafts, {self.interrupted_call_count} calls interrupted")
+        if self.extra_draft_count > self.unsettled_version_count:
+            broken.append(f"{self.extra_draft_count} extra drafts, {self.unsettled_version_count} versions interrupted")
         return broken
 
     def lines(self) -> list[str]:
@@ -127,7 +140,8 @@ class Report:
             "zombie records ignored": self.zombie_count,
             "records after the end": self.after_end_count,
             "drafts per version": f"{self.drafts_per_version:.3f} ({self.extra_draft_count} extra)",
-            "calls open at faults of workers": self.interrupted_call_count,
+            "calls open at faults of workers": self.open_call_count,
+            "versions unsettled at these faults": self.unsettled_version_count,
             "longest to terminal after a fault": f"{self.longest_after_fault_seconds:.1f} s",
             "processes that ended by themselves": len(self.deaths),
         }
@@ -169,7 +183,8 @@ def check(
         unreadable_count=histories.unreadable_count,
         drafts_per_version=sum(drafts.values()) / max(1, len(drafts)),
         extra_draft_count=sum(count - 1 for count in drafts.values()),
-        interrupted_call_count=sum(open_calls(calls, fault) for fault in worker_faults),
+        open_call_count=sum(open_calls(calls, fault) for fault in worker_faults),
+        unsettled_version_count=sum(unsettled_versions(calls, tasks, fault) for fault in worker_faults),
         longest_after_fault_seconds=_longest_after(faults, accepted, tasks),
         deaths=deaths,
     )
@@ -181,11 +196,14 @@ def calls_completed(calls: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
 
 
 def open_calls(calls: Sequence[Mapping[str, Any]], at: float) -> int:
-    """Count the calls that were open at a moment, and those whose answer was just being worked on."""
-    return sum(
-        call["started_at"] <= at and (call["ended_at"] is None or at < call["ended_at"] + _WORKED_ON_SECONDS)
-        for call in calls
-    )
+    """Count the calls that were open at a moment."""
+    return sum(call["started_at"] <= at and (call["ended_at"] is None or at < call["ended_at"]) for call in calls)
+
+
+def unsettled_versions(calls: Sequence[Mapping[str, Any]], tasks: Mapping[str, TaskHistory], at: float) -> int:
+    """Count the versions that the model had been called for at a moment, and that were not settled in the log then."""
+    begun = {(call["task_id"], int(call["version"])) for call in calls if call["started_at"] <= at}
+    return sum(task not in tasks or at < tasks[task].settled_at.get(version, math.inf) for task, version in begun)
 
 
 def _results(records: Iterable[Seen]) -> dict[str, list[Any]]:

@@ -76,6 +76,7 @@ def run(plan: Plan, directory: Path, say: Callable[[str], None]) -> Report:
             "demonstration": False,
             "KAFKA_BOOTSTRAP": "",
             "OPENAI_API_KEY": "",
+            "OPENAI_BASE_URL": "https://api.openai.com/v1",
         }
     )
     system = System(settings, environment=dict(ENVIRONMENT), grace_seconds=15, worker_module=plan.worker_module)

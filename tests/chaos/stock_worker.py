@@ -82,7 +82,7 @@ def main() -> None:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", settings.health_port), Ready)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    sys.argv = ["stock_worker", "worker", "-l", "warning", "--without-web"]
+    sys.argv = ["stock_worker", "worker", "-l", "warn", "--without-web"]
     app.main()
 
 
