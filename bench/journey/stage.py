@@ -47,6 +47,7 @@ def running_system(environment: Mapping[str, str], worker_count: int = 1) -> Ite
                 "demonstration": False,
                 "KAFKA_BOOTSTRAP": "",
                 "OPENAI_API_KEY": "",
+                "OPENAI_BASE_URL": "https://api.openai.com/v1",
             }
         )
         with System(settings, environment=dict(environment), grace_seconds=_GRACE_SECONDS) as system:

@@ -17,7 +17,7 @@ from contracts.lifecycle import Stage
 from deploy.local.errors import AlreadyRunning, LocalError
 from deploy.local.preflight import check_model
 from deploy.local.sample_notes import sample_notes
-from deploy.local.settings import LocalSettings
+from deploy.local.settings import LocalSettings, adopt_env_file
 from deploy.local.supervisor import Supervisor
 from deploy.local.system import System
 from deploy.local.terminal import show
@@ -30,6 +30,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
+        adopt_env_file(Path(".env"), os.environ)
         settings = LocalSettings()
         with _alone(settings.run_directory):
             _run(settings, console)
@@ -52,7 +53,7 @@ def _run(settings: LocalSettings, console: Console) -> None:
         console.print("model: the simulator (no OPENAI_API_KEY): its texts are made up, not written by a model")
     else:
         console.print(f"model: {settings.openai_base_url}")
-        check_model(settings.openai_base_url, settings.openai_api_key.get_secret_value())
+        check_model(settings.openai_base_url, settings.openai_api_key.get_secret_value(), settings.model_proxy_url)
     with console.status("starting") as status:
         system = System(
             settings,

@@ -157,7 +157,7 @@ class ModelRefused(LocalError):
         self.base_url, self.status = base_url, status
         super().__init__(
             f"{base_url} refused OPENAI_API_KEY (HTTP {status}): set the right key, "
-            "or unset it to use the simulator instead."
+            "or unset OPENAI_API_KEY and OPENAI_BASE_URL to use the simulator instead."
         )
 
 
@@ -168,7 +168,7 @@ class ModelUnreachable(LocalError):
         self.base_url = base_url
         super().__init__(
             f"{base_url} does not answer ({reason}): check the network and OPENAI_BASE_URL, "
-            "or unset OPENAI_API_KEY to use the simulator instead."
+            "or unset OPENAI_API_KEY and OPENAI_BASE_URL to use the simulator instead."
         )
 
 

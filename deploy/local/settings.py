@@ -1,16 +1,19 @@
-"""What can be chosen for the system on one machine: environment variables, or a `.env` file."""
+"""What can be chosen for the system on one machine: environment variables, or a `.env` file (`adopt_env_file`)."""
 
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+_OPENAI_URL = "https://api.openai.com/v1"
 
 
 class LocalSettings(BaseSettings):
     """Settings of `make run`; every one has a default that works."""
 
-    model_config = SettingsConfigDict(env_prefix="DRAFTSTREAM_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DRAFTSTREAM_", extra="ignore", frozen=True)
 
     run_directory: Path = Path(".run")
     """Where the records of Kafka, keys and logs are kept."""
@@ -34,9 +37,11 @@ class LocalSettings(BaseSettings):
     kafka_bootstrap: str = Field(default="", validation_alias="KAFKA_BOOTSTRAP")
     """Address of a broker that already runs; then none is started."""
     openai_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="OPENAI_API_KEY")
-    """With a key the model behind it writes; without one the simulator does."""
-    openai_base_url: str = Field(default="https://api.openai.com/v1", validation_alias="OPENAI_BASE_URL")
-    """Base URL of any OpenAI-compatible server."""
+    """With a key the model behind it writes."""
+    openai_base_url: str = Field(default=_OPENAI_URL, validation_alias="OPENAI_BASE_URL")
+    """Base URL of any OpenAI-compatible server; one of your own may need no key."""
+    model_proxy_url: str | None = Field(default=None, validation_alias="MODEL_PROXY_URL")
+    """A proxy for the calls of the model; the environment's proxy variables are not read."""
 
     @field_validator("run_directory")
     @classmethod
@@ -45,5 +50,12 @@ class LocalSettings(BaseSettings):
 
     @property
     def simulated(self) -> bool:
-        """Whether the texts come from the simulator."""
-        return not self.openai_api_key.get_secret_value()
+        """Whether the texts come from the simulator: neither a key nor a server of one's own is given."""
+        return not self.openai_api_key.get_secret_value() and self.openai_base_url.rstrip("/") == _OPENAI_URL
+
+
+def adopt_env_file(path: Path, environment: MutableMapping[str, str]) -> None:
+    """Put what a `.env` file says into the environment, which every service inherits; what is set there stays."""
+    source = DotEnvSettingsSource(LocalSettings, env_file=path, case_sensitive=True)
+    for name, value in source.env_vars.items():
+        environment.setdefault(name, value or "")

@@ -32,6 +32,7 @@ def started(run_directory: object, **changes: object) -> Iterator[System]:
             "demonstration": False,
             "KAFKA_BOOTSTRAP": "",
             "OPENAI_API_KEY": "",
+            "OPENAI_BASE_URL": "https://api.openai.com/v1",
             **changes,
         }
     )
