@@ -276,5 +276,6 @@ def _http_client(settings: ModelSettings, transport: httpx2.AsyncBaseTransport |
         follow_redirects=False,
         trust_env=False,
         headers={"accept-encoding": "identity"},
-        timeout=httpx2.Timeout(settings.call_seconds, connect=settings.connect_seconds),
+        # Every wait is within the clocks of its call already; another timer for each read would only cost.
+        timeout=httpx2.Timeout(None, connect=settings.connect_seconds),
     )
