@@ -4,6 +4,7 @@ LocalError
 ├── AlreadyRunning       the whole system runs from this folder
 ├── ModelRefused         the model's server does not take the key
 ├── ModelUnreachable     the model's server does not answer
+├── KafkaUnusable        the topics could not be made or are other than declared
 ├── ServiceFailed
 │   ├── ServiceDied      one of our services ended by itself
 │   └── ServiceSilent    it runs and is not ready
@@ -170,6 +171,14 @@ class ModelUnreachable(LocalError):
             f"{base_url} does not answer ({reason}): check the network and OPENAI_BASE_URL, "
             "or unset OPENAI_API_KEY and OPENAI_BASE_URL to use the simulator instead."
         )
+
+
+class KafkaUnusable(LocalError):
+    """The topics could not be made, or are other than declared; `reason` says why."""
+
+    def __init__(self, bootstrap: str, reason: str) -> None:
+        self.bootstrap, self.reason = bootstrap, reason
+        super().__init__(f"Kafka at {bootstrap} cannot be used ({reason}): check KAFKA_BOOTSTRAP and start again.")
 
 
 class ServiceFailed(LocalError):

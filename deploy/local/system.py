@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
+from aiokafka.errors import KafkaError
+
 from contracts.topics import Topics
 from deploy.local.broker import Broker
 from deploy.local.cluster import Cluster
+from deploy.local.errors import KafkaUnusable
 from deploy.local.kafka_install import Installation, Progress, install
 from deploy.local.keys import Keys, keys_in
 from deploy.local.ports import HOST, free_ports, require_free
 from deploy.local.service import Service, ServiceSpec
 from deploy.local.settings import LocalSettings
-from deploy.topics import ensure_topics
+from deploy.topics import TopicsError, ensure_topics
 
 Told = Callable[[str, float], None]
 """Told that a step is done, and how many seconds it took."""
@@ -122,9 +125,7 @@ class System:
             if not self.settings.kafka_bootstrap:
                 self._start_broker()
             with self._step("topics"):
-                topics = Topics(partition_count=_PARTITION_COUNT)
-                copies = self.settings.broker_count
-                asyncio.run(ensure_topics(self.bootstrap, topics, replication_factor=copies))
+                self._make_topics()
             with self._step("services"):
                 self._start_services()
         except BaseException:
@@ -182,6 +183,15 @@ class System:
             return Cluster(data, self.settings.broker_count, installation=installation)
         setting = "DRAFTSTREAM_KAFKA_PORT"
         return Broker(data, port=self.ports.kafka, port_setting=setting, installation=installation)
+
+    def _make_topics(self) -> None:
+        topics = Topics(partition_count=_PARTITION_COUNT)
+        try:
+            asyncio.run(ensure_topics(self.bootstrap, topics, replication_factor=self.settings.broker_count))
+        except TopicsError as error:
+            raise KafkaUnusable(self.bootstrap, str(error)) from None
+        except (KafkaError, OSError) as error:
+            raise KafkaUnusable(self.bootstrap, type(error).__name__) from None
 
     def _start_services(self) -> None:
         logs = self.settings.run_directory / "logs"

@@ -32,11 +32,14 @@ class Submitted:
 
 
 def submit(api_url: str, body: dict[str, Any], *, idempotency_key: str = "") -> Submitted:
-    """Submit a generation request; raise ViewerError with the problem's title when it is not accepted."""
+    """Submit a generation request; raise ViewerError when it is not accepted."""
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-    answer = httpx2.post(f"{api_url}/v1/tasks", json=body, headers=headers, timeout=10)
+    try:
+        answer = httpx2.post(f"{api_url}/v1/tasks", json=body, headers=headers, timeout=10, trust_env=False)
+    except httpx2.TransportError as error:
+        raise ViewerError(f"the API does not answer ({type(error).__name__})") from None
     if answer.status_code != HTTPStatus.ACCEPTED:
-        raise ViewerError(f"the API answered {answer.status_code}: {answer.json().get('title', 'no reason given')}")
+        raise ViewerError(f"the API answered {answer.status_code}")
     accepted = answer.json()
     return Submitted(accepted["task_id"], accepted["ticket"], accepted["links"]["events"])
 
@@ -77,7 +80,8 @@ class _Viewer:
         if self._cursor:
             headers["Last-Event-ID"] = self._cursor
         timeout = httpx2.Timeout(10, read=_SILENCE_SECONDS)
-        with httpx2.stream("GET", self._task.events_url, headers=headers, timeout=timeout) as answer:
+        # Both services are on this machine, so no proxy of the environment is asked.
+        with httpx2.stream("GET", self._task.events_url, headers=headers, timeout=timeout, trust_env=False) as answer:
             if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise httpx2.ConnectError(f"the relay answered {answer.status_code}")
             if answer.status_code != HTTPStatus.OK:
