@@ -21,7 +21,7 @@ class EventWriter:
         self.topic = topic
         self._bootstrap = bootstrap
         self._producer = Producer(self._settings())
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def write(self, records: Sequence[Record]) -> list[Position]:
         """Publish records in their order and return where they are."""
@@ -66,6 +66,7 @@ class EventWriter:
             "enable.idempotence": True,
             "acks": "all",
             "linger.ms": 0,
+            "log_level": 0,  # a broker that ends before this process does is no news
             "partitioner": "murmur2_random",
         }
 

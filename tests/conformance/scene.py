@@ -1,7 +1,10 @@
 """One test's tasks and viewers: an owner that nobody else has, its records, and the requests of its clients."""
 
+import asyncio
+import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -108,6 +111,18 @@ class Scene:
         ticket = self.target.tickets.for_owner(owner or self.owner)
         return StrictViewer(f"{relay or self.target.url}/v1/events", ticket, cursor)
 
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """Open a bare connection, for what no HTTP client sends."""
+        url = httpx2.URL(self.target.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port or 80)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
     async def get(
         self,
         path: str,
@@ -118,7 +133,8 @@ class Scene:
         method: str = "GET",
     ) -> httpx2.Response:
         """Return an answer that is expected to end."""
-        sent = [*(headers or []), *([("Authorization", f"Bearer {ticket}")] if ticket else [])]
+        named = [*(headers or []), *([("Authorization", f"Bearer {ticket}")] if ticket else [])]
+        sent = [(name.encode(), value.encode()) for name, value in named]  # whatever it is: UTF-8, as a browser would
         async with httpx2.AsyncClient(timeout=WAIT_SECONDS) as client:
             return await client.request(method, self.target.url + path, params=params, headers=sent)
 
@@ -134,10 +150,14 @@ class Scene:
 
     def neighbour(self, story: TaskStory) -> TaskStory:
         """Return a new task on the same partition as another one."""
+        return self.neighbour_on(self.start(story).partition)
+
+    def neighbour_on(self, partition: int) -> TaskStory:
+        """Return a new task on a partition."""
         count = self.target.topics.partition_count
         while True:
             task_id = new_task_id()
-            if (murmur2(task_id.encode()) & 0x7FFFFFFF) % count == self.start(story).partition:
+            if (murmur2(task_id.encode()) & 0x7FFFFFFF) % count == partition:
                 return TaskStory(task_id)
 
     async def pass_by(self, story: TaskStory, *, relay: str = "") -> None:

@@ -43,12 +43,10 @@ async def test_what_is_no_cursor_gets_400_and_is_not_repeated(scene: Scene, curs
     header = [("Last-Event-ID", cursor)]
     answers = {
         "task, ?after=": await scene.get(scene.path(story), scene.ticket(story), params={"after": cursor}),
+        "task, Last-Event-ID": await scene.get(scene.path(story), scene.ticket(story), headers=header),
         "owner, ?after=": await scene.get("/v1/events", owner, params={"after": cursor}),
+        "owner, Last-Event-ID": await scene.get("/v1/events", owner, headers=header),
     }
-    if all(ord(character) < 256 for character in cursor):
-        raw = [(name, value.encode("latin-1").decode("latin-1")) for name, value in header]
-        answers["task, Last-Event-ID"] = await scene.get(scene.path(story), scene.ticket(story), headers=raw)
-        answers["owner, Last-Event-ID"] = await scene.get("/v1/events", owner, headers=raw)
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 400)
     assert {answer.json()["type"] for answer in answers.values()} == {"/problems/bad-cursor"}
     assert len(cursor) < 3 or not any(cursor in answer.text for answer in answers.values())

@@ -119,8 +119,9 @@ async def test_a_reader_that_has_everything_waits_for_what_comes(scene: Scene) -
 
 
 def whole_course(story: TaskStory) -> list[Event]:
+    begin: list[Event] = [story.accepted(), story.started()]
     words = [story.delta(f"{number} ") for number in range(3)]
-    return [story.accepted(), story.started(), *words, story.completed(), story.succeeded()]
+    return [*begin, *words, story.completed(), story.succeeded()]
 
 
 def interleaved(stories: list[TaskStory]) -> list[Event]:

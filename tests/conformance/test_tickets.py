@@ -1,10 +1,12 @@
 """Section "Answers": who may read."""
 
+import asyncio
+
 import pytest
 
 from contracts.task import new_task_id
 from tests.conformance.promises import promises
-from tests.conformance.scene import Scene
+from tests.conformance.scene import WAIT_SECONDS, Scene
 
 INVALID = "`/problems/ticket-invalid`: no ticket, not one of ours, or one task's for the owner's stream;"
 ALIKE = "the ticket is not for this task, or there is no such task; both answer alike"
@@ -19,7 +21,7 @@ async def test_without_a_ticket_nothing_is_read(scene: Scene) -> None:
 
 
 @promises(INVALID)
-@pytest.mark.parametrize("header", ["Basic eA==", "Bearer", "Bearer ", "x", "Bearer \u00e9"])
+@pytest.mark.parametrize("header", ["Basic eA==", "Bearer", "x", "Bearer \u00e9"])
 async def test_what_is_no_bearer_ticket_is_refused(scene: Scene, header: str) -> None:
     story = scene.begin()
     answer = await scene.get(scene.path(story), headers=[("Authorization", header)])
@@ -55,12 +57,14 @@ async def test_an_expired_ticket_says_so(scene: Scene) -> None:
 async def test_a_ticket_of_64_kb_is_refused_and_hurts_nobody(scene: Scene, place: str) -> None:
     story = scene.begin()
     ticket = "x" * 65_536
-    answer = await (
-        scene.get(scene.path(story), ticket)
-        if place == "header"
-        else scene.get(scene.path(story), params={"ticket": ticket})
-    )
-    assert answer.status_code in {400, 401, 413, 414, 431}
+    head = f"GET {scene.path(story)}{'' if place == 'header' else '?ticket=' + ticket} HTTP/1.1\r\nHost: x\r\n"
+    if place == "header":
+        head += f"Authorization: Bearer {ticket}\r\n"
+    async with scene.connect() as (reader, writer):
+        writer.write(f"{head}Connection: close\r\n\r\n".encode())
+        async with asyncio.timeout(WAIT_SECONDS):
+            status = (await reader.readline()).split()[1]
+    assert status in {b"400", b"401", b"413", b"414", b"431"}
     await scene.reach(story)
 
 
