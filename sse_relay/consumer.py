@@ -100,13 +100,12 @@ class TopicReader:
                 client.close()
 
     def _read_batch(self, client: Consumer, pace: Pace) -> None:
-        """Wait for one record, take all that are there, and let the next ones gather."""
+        """Wait for one record, and take all that are there."""
         first = client.poll(_IDLE_SECONDS)
         messages = [] if first is None else [first, *client.consume(_BATCH_COUNT, 0)]
         if messages:
             self._hand_over(messages)
-        if pause_seconds := pace.pause_seconds(len(messages), time.monotonic()):
-            time.sleep(pause_seconds)
+        pace.count(len(messages), time.monotonic())
 
     def _client(self, fetching: Fetching) -> Consumer:
         """Return a client that fetches in one of two ways: librdkafka cannot change it once it runs."""

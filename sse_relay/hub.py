@@ -91,7 +91,6 @@ class Hub:
         if verdict is not Verdict.APPLY:
             self.tally.ignored[verdict] += 1
             return None
-        self.owners[log.owner].last[partition.number] = offset
         return log
 
     def _new_log(self, partition: Partition, key: bytes | None, raw_owner: bytes) -> TaskLog:
@@ -109,6 +108,9 @@ class Hub:
     def _dispatch(self, changed: dict[TaskLog, int], changed_owners: dict[OwnerLog, None]) -> None:
         now = time.monotonic()
         for log in changed:
+            newest = self.owners[log.owner].last
+            if log.last > newest.get(log.partition, -1):
+                newest[log.partition] = log.last
             if log.live and log.unsent < len(log.frames):
                 self._send(log, now)
         for owner in changed_owners:

@@ -4,7 +4,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from contracts.cursor import Cursor, Position
@@ -18,10 +17,9 @@ from sse_relay.record import Kind
 if TYPE_CHECKING:
     from sse_relay.subscriber import TaskSubscriber
 
-FRAME_OVERHEAD_BYTES = 57
-"""What a frame takes besides its text: the bytes object, its place in the list, and its offset."""
-LOG_OVERHEAD_BYTES = 900
-_WINDOW_COUNT = 512
+FRAME_OVERHEAD_BYTES = 65
+"""What a frame takes besides its text: the bytes object, its place in the list, its offset and its end."""
+LOG_OVERHEAD_BYTES = 980
 
 
 class TaskLog:
@@ -31,8 +29,11 @@ class TaskLog:
     """
 
     __slots__ = (
+        "_ends",
         "_folded",
+        "_judged",
         "_sealed",
+        "_sequence",
         "_snapshot",
         "_state",
         "end",
@@ -44,7 +45,6 @@ class TaskLog:
         "offsets",
         "owner",
         "partition",
-        "progress",
         "size_bytes",
         "spoke",
         "task_id",
@@ -59,7 +59,12 @@ class TaskLog:
         self.partition = partition
         self.frames: list[bytes] = []
         self.offsets = array("q")
-        self.progress = Progress()
+        self._ends = array("q")
+        """For each frame the length of all text up to its end, dropped frames included."""
+        self._judged = Progress()
+        """The progress when the judge was last asked."""
+        self._sequence = self._judged.sequence
+        """The sequence now: further on by the records that simply followed one another."""
         self.first = -1
         """Offset of the oldest record that counts, whether or not its frame is still here."""
         self.last = -1
@@ -85,7 +90,7 @@ class TaskLog:
 
     def append(self, offset: int, kind: Kind, sequence: int, value: bytes) -> Verdict:
         """Judge a record by its headers and keep its frame if it counts."""
-        self.progress, verdict = judge(self.progress, kind.attempt, sequence, terminal=kind.terminal)
+        verdict = self._judge(kind, sequence)
         if verdict is not Verdict.APPLY:
             return verdict
         if kind.terminal:
@@ -98,8 +103,26 @@ class TaskLog:
             self.whole = kind.event_type == b"task.accepted"
         self.frames.append(frame)
         self.offsets.append(offset)
+        self._ends.append((self._ends[-1] if self._ends else 0) + len(frame))
         self.last = offset
         self.size_bytes += len(frame) + FRAME_OVERHEAD_BYTES
+        return verdict
+
+    @property
+    def progress(self) -> Progress:
+        """How far the log has been judged."""
+        if self._judged.sequence != self._sequence:
+            self._judged = replace(self._judged, sequence=self._sequence)
+        return self._judged
+
+    def _judge(self, kind: Kind, sequence: int) -> Verdict:
+        """Ask the judge, unless it is plain: the next record of the attempt that is under way always counts."""
+        judged = self._judged
+        if sequence == self._sequence + 1 and kind.attempt == judged.attempt and not (judged.ended or kind.terminal):
+            self._sequence = sequence
+            return Verdict.APPLY
+        self._judged, verdict = judge(self.progress, kind.attempt, sequence, terminal=kind.terminal)
+        self._sequence = self._judged.sequence
         return verdict
 
     def extend(self, newer: "TaskLog", next_offset: int) -> None:
@@ -132,11 +155,11 @@ class TaskLog:
     def chunk_after(self, offset: int, max_bytes: int) -> tuple[Sequence[bytes], int]:
         """Return frames behind an offset, `max_bytes` of them or at least one, and the offset they lead to."""
         start = bisect_right(self.offsets, offset)
-        frames = self.frames[start : start + _WINDOW_COUNT]
-        if not frames:
-            return frames, offset
-        count = max(1, bisect_right(list(accumulate(map(len, frames))), max_bytes))
-        return frames[:count], self.offsets[start + count - 1]
+        if start == len(self.frames):
+            return (), offset
+        before = self._ends[start] - len(self.frames[start])
+        stop = max(start + 1, bisect_right(self._ends, before + max_bytes, start))
+        return self.frames[start:stop], self.offsets[stop - 1]
 
     def frames_after(self, offset: int) -> Iterator[tuple[int, bytes]]:
         """Yield offset and frame of each record behind an offset."""
@@ -170,7 +193,7 @@ class TaskLog:
         self._fold()
         freed = sum(map(len, self.frames[:drop_count])) + drop_count * FRAME_OVERHEAD_BYTES
         self.lost = self.offsets[drop_count - 1]
-        del self.frames[:drop_count], self.offsets[:drop_count]
+        del self.frames[:drop_count], self.offsets[:drop_count], self._ends[:drop_count]
         self._folded -= drop_count
         self.unsent = max(0, self.unsent - drop_count)
         self.size_bytes -= freed

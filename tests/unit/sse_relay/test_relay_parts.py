@@ -18,6 +18,7 @@ from contracts.attempt import OUTSIDE, Attempt
 from contracts.codec import read_header
 from contracts.errors import RecordError
 from contracts.events import EVENT_TYPES, TERMINAL_TYPES, Event
+from contracts.lifecycle import Progress, judge
 from contracts.task import OwnerId, new_task_id
 from contracts.ticket import Ticket, sign_ticket
 from sse_relay.authorisation import Authorisation, one_header, one_parameter
@@ -25,9 +26,10 @@ from sse_relay.drain import Drain
 from sse_relay.errors import BadRequest, Overload, Refusal, RelayError, TicketOutdated, TicketRefused
 from sse_relay.heartbeat import Heartbeat
 from sse_relay.hub import Hub
+from sse_relay.log import TaskLog
 from sse_relay.metrics import Metrics
 from sse_relay.pace import BUSY, CATCH_UP, QUIET, Pace
-from sse_relay.record import HeaderReader
+from sse_relay.record import HeaderReader, Kind
 from sse_relay.seats import Seats
 from sse_relay.server import StreamProtocol
 from sse_relay.settings import Settings
@@ -56,24 +58,16 @@ def watch(hub: Hub, story: TaskStory, *, kernel_bytes: int = 1 << 30, expires: f
     return transport
 
 
-def test_no_pause_while_there_is_little_to_do_and_never_more_than_5_ms() -> None:
-    pace = Pace()
-    pace.reach_end()
-    assert pace.pause_seconds(1, 1000.0) < 0.001
-    pauses = [pace.pause_seconds(50, 1000 + step / 100) for step in range(1, 200)]
-    assert max(pauses) == pauses[-1] == 0.005
-    assert pace.pause_seconds(1, 1100.0) < 0.001
-
-
 def test_the_broker_gathers_only_while_there_is_much_and_for_a_while_after() -> None:
     pace, now = Pace(), 1000.0
-    assert [pace.pause_seconds(10_000, now) for _ in range(3)] == [0.0] * 3
+    for _ in range(3):
+        pace.count(10_000, now)
     assert pace.fetching is CATCH_UP
     pace.reach_end()
-    for rate, seconds, expected in [(500, 3, QUIET), (5000, 1, BUSY), (500, 3, BUSY), (500, 3, QUIET), (0, 3, QUIET)]:
+    for rate, seconds, expected in [(100, 3, QUIET), (5000, 1, BUSY), (100, 3, BUSY), (100, 3, QUIET), (0, 3, QUIET)]:
         for _ in range(seconds * 100):
             now += 0.01
-            pace.pause_seconds(rate // 100, now)
+            pace.count(rate // 100, now)
         assert pace.fetching is expected, (rate, seconds)
 
 
@@ -121,6 +115,42 @@ def test_the_header_reader_says_what_the_contract_says(headers: dict[str, bytes]
             expected.sequence,
         )
         assert (owner.decode(), kind.terminal) == (expected.owner, expected.type in TERMINAL_TYPES)
+
+
+RECORDS = st.tuples(
+    st.sampled_from([OUTSIDE, Attempt(0, 7), Attempt(1, 1), Attempt(1, 2)]), st.integers(0, 6), st.integers(0, 9)
+)
+
+
+@given(st.lists(RECORDS, max_size=30))
+def test_a_log_says_of_each_record_what_the_judge_says(records: list[tuple[Attempt, int, int]]) -> None:
+    log, progress, following = TaskLog(new_task_id(), OWNER, 0), Progress(), 0
+    for offset, (attempt, sequence, dice) in enumerate(records):
+        following = following + 1 if dice > 4 else sequence  # runs are what the log has a shorter way for
+        kind = Kind(b"task.failed" if dice == 0 else b"version.phase", dice == 0, attempt)
+        progress, verdict = judge(progress, attempt, following, terminal=kind.terminal)
+        assert log.append(offset, kind, following, b"{}") is verdict
+        if dice % 2:
+            assert log.progress == progress
+    assert log.progress == progress
+
+
+@given(
+    st.lists(st.integers(1, 200), min_size=1, max_size=30), st.integers(0, 29), st.integers(-1, 30), st.integers(1, 900)
+)
+def test_a_chunk_is_as_many_frames_as_fit_or_one(sizes: list[int], keep: int, seen: int, room: int) -> None:
+    log = TaskLog(new_task_id(), OWNER, 0)
+    for offset, size in enumerate(sizes):
+        log.append(offset, Kind(b"version.phase", False, OUTSIDE), offset, b"{%b}" % (b" " * size))
+    log.trim(keep)
+    seen = max(seen, log.lost)
+    frames, offset = log.chunk_after(seen, room)
+    rest = [frame for at, frame in log.frames_after(seen)]
+    assert list(frames) == rest[: len(frames)]
+    assert offset == (min(max(seen, log.last), seen + len(frames)) if frames else seen)
+    if rest:
+        assert len(frames) == 1 or sum(map(len, frames)) <= room
+        assert len(frames) == len(rest) or sum(map(len, rest[: len(frames) + 1])) > room
 
 
 def test_the_counters_add_up() -> None:
