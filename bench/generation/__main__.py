@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.generation.assignment import VERSION_COUNT
+from bench.generation.reading import measure_reading
 from bench.journey.figures import Figures, medians, ratio
 from bench.journey.simulator_log import SimulatorControl
 from bench.journey.stage import running_simulator
@@ -68,6 +69,7 @@ def _round(url: str, control: SimulatorControl, number: int, tasks: int, seconds
     for name in ("cold", "warm"):
         measured = _measure(name, url, tasks)
         figures |= {f"{name}_{figure}": value for figure, value in measured.items()}
+    figures |= measure_reading()
     print(json.dumps(figures), file=sys.stderr, flush=True)
     return figures
 
