@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from contracts.attempt import OUTSIDE
 from contracts.codec import Origin, RequestHeader
@@ -59,8 +60,8 @@ class AcceptedTask:
             accepted_at=request.accepted_at,
             start_deadline=request.start_deadline,
             end_deadline=request.end_deadline,
-            limit=request.limit,
-            versions=request.versions,
+            limit=_one_limit(request.limit),
+            versions=_one_plan(request.versions),
         )
 
 
@@ -106,6 +107,18 @@ def accepted_event(request: GenerationRequest) -> TaskAccepted:
 def origin_of(owner: OwnerId, traceparent: str) -> Origin:
     """Return who writes, and for whom."""
     return Origin(owner, SOURCE, traceparent)
+
+
+@lru_cache(maxsize=256)
+def _one_limit(limit: Limit) -> Limit:
+    """Return the same object for equal limits: hundreds of thousands of tasks are remembered, and few differ."""
+    return limit
+
+
+@lru_cache(maxsize=256)
+def _one_plan(versions: tuple[VersionPlan, ...]) -> tuple[VersionPlan, ...]:
+    """Return the same object for equal plans, as for limits."""
+    return versions
 
 
 def _edition(school_year: int) -> Edition:

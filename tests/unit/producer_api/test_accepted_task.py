@@ -4,6 +4,7 @@ import pytest
 
 from contracts.attempt import OUTSIDE
 from contracts.codec import RequestHeader
+from contracts.commands import GenerationRequest
 from contracts.cursor import Position
 from contracts.task import OwnerId, TaskId
 from producer_api.accepted_task import AcceptedTask, Deadlines, accepted_event, plan_request
@@ -62,3 +63,12 @@ def test_an_accepted_task_keeps_no_notes() -> None:
     task = AcceptedTask.of(request, OwnerId("o"), header, Position(3, 9))
     assert "학생" not in repr(task)
     assert task.digest == bytes.fromhex("ab" * 32)
+
+
+def test_tasks_that_ask_for_the_same_share_what_is_remembered_of_it() -> None:
+    requests = [plan_request(submission(), TASK, 2026, DEADLINES, NOW) for _ in range(2)]
+    read_back = [GenerationRequest.model_validate_json(request.model_dump_json()) for request in requests]
+    header = RequestHeader("ab" * 32, Position(3, 7))
+    first, second = (AcceptedTask.of(request, OwnerId("o"), header, Position(3, 9)) for request in read_back)
+    assert first.versions is second.versions
+    assert first.limit is second.limit
