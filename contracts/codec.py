@@ -9,7 +9,7 @@ Readers ignore unknown fields, skip unknown types, and refuse newer major schema
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -44,7 +44,7 @@ class Record:
     """What is published: the key (the task id's bytes), the value and the headers."""
 
     key: bytes
-    value: bytes
+    value: bytes = field(repr=False)
     headers: list[tuple[str, bytes]]
 
 

@@ -32,7 +32,7 @@ class Finding(Wire):
     severity: Severity = Field(strict=False)
     start: int = Field(ge=0)
     end: int = Field(ge=0)
-    matched: str
+    matched: str = Field(repr=False)
     reason: str
     clause: str
     fix: Fix = Field(strict=False)

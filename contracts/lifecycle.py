@@ -10,7 +10,7 @@ files. Because a task stays on one partition, all readers see one order and ther
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -122,7 +122,7 @@ class VersionState:
     viewpoint: str = ""
     title: str = ""
     stage: VersionStage = VersionStage.WAITING
-    text: str = ""
+    text: str = field(default="", repr=False)
     characters: int = 0
     bytes: int = 0
     findings: tuple[Finding, ...] = ()

@@ -7,7 +7,7 @@ composed text. Many counters take Enter as 2; that is offered as `enter_bytes=2`
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -55,7 +55,7 @@ class Change:
 class Normalised:
     """A text in its one spelling, and what was changed to get there."""
 
-    text: str
+    text: str = field(repr=False)
     changes: tuple[Change, ...]
 
 

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts.findings import Fix
 from student_records.clauses import find_clauses
@@ -18,8 +18,8 @@ _CUE_REACH = 20
 class Passage:
     """A text with what the rules ask of it; spans are in order and by code points."""
 
-    text: str
-    lowered: str
+    text: str = field(repr=False)
+    lowered: str = field(repr=False)
     sentences: tuple[Span, ...]
     clauses: tuple[Span, ...]
     titles: tuple[Span, ...]

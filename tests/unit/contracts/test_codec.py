@@ -4,6 +4,7 @@ from contracts.attempt import OUTSIDE, Attempt
 from contracts.codec import Origin, Record, decode_event, encode_event, read_header, read_request_header, task_id_of
 from contracts.errors import MalformedRecord, RecordError, UnknownType, UnsupportedSchema
 from contracts.events import VersionDelta
+from contracts.lifecycle import fold
 from contracts.task import OwnerId, TaskId
 
 TASK = TaskId("0123456789abcdef0123456789abcdef")
@@ -96,7 +97,12 @@ def test_a_key_that_is_no_text_is_refused(key: bytes | None) -> None:
 
 
 def test_reprs_keep_the_text_private() -> None:
-    assert "한 줄" not in repr(decode_event(RECORD.key, RECORD.value, RECORD.headers))
+    event = decode_event(RECORD.key, RECORD.value, RECORD.headers)
+    assert "한 줄" not in repr(event)
+    assert "value" not in repr(RECORD)
+    state = fold(TASK, [event])
+    assert state.version(1).text.startswith("한 줄")
+    assert "한 줄" not in repr(state)
 
 
 def test_a_repeated_encoding_is_the_same_record_but_for_the_time() -> None:
