@@ -77,7 +77,9 @@ async def _read_ours(transport: httpx2.MockTransport) -> None:
 
 async def _read_sdk(transport: httpx2.MockTransport) -> None:
     http_client = httpx2.AsyncClient(transport=transport)
-    async with AsyncOpenAI(api_key="none", base_url=_URL, http_client=http_client) as client:
-        async with await client.responses.create(model="m", input="기록", stream=True) as events:
-            async for _ in events:
-                pass
+    async with (
+        AsyncOpenAI(api_key="none", base_url=_URL, http_client=http_client) as client,
+        await client.responses.create(model="m", input="기록", stream=True) as events,
+    ):
+        async for _ in events:
+            pass

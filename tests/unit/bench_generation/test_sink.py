@@ -1,5 +1,3 @@
-import asyncio
-
 from bench.generation.assignment import prompts, requests
 from bench.generation.sink import Sink
 from contracts.attempt import Attempt
@@ -11,12 +9,16 @@ from tests.support.generation import ORIGIN, TASK_ID
 
 async def test_a_sink_acknowledges_in_order_and_notes_the_first_words() -> None:
     emitter = Emitter(sink := Sink(), TASK_ID, Attempt(1, 1), ORIGIN)
-    assert sink.first_words_at is None
     await emitter.delta(1, "가")
     position = await emitter.finish(TaskFailed, reason=Reason.INTERNAL, ended_at=at(0))
     assert sink.first_words_at is not None
     assert (position.offset, sink.count) == (1, 2)
-    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_without_words_there_is_no_first_one() -> None:
+    emitter = Emitter(sink := Sink(), TASK_ID, Attempt(1, 1), ORIGIN)
+    await emitter.finish(TaskFailed, reason=Reason.INTERNAL, ended_at=at(0))
+    assert sink.first_words_at is None
 
 
 def test_every_task_has_three_prompts_of_its_own() -> None:
