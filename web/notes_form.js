@@ -15,6 +15,7 @@ export class NotesForm {
   #onAccepted;
   #catalogue = null;
   #isSending = false;
+  #undecided = null;
   #count;
   #status;
   #facts;
@@ -145,19 +146,28 @@ export class NotesForm {
     };
     this.#setSending(true);
     try {
-      const answer = await submitWithRetries(this.#api, request, newIdempotencyKey(), {
+      const answer = await submitWithRetries(this.#api, request, this.#keyOf(request), {
         onRetry: (seconds, tried, most) => this.#say(words.sayRetry(seconds, tried, most), "warn"),
         wait: this.#wait,
       });
+      this.#undecided = null;
       this.#say("");
       if (this.#field("notes").value === request.notes) this.clear();
       this.#onAccepted(answer, request, label);
     } catch (problem) {
       if (!(problem instanceof ApiProblem)) throw problem;
+      if (!problem.passes) this.#undecided = null;
       this.#say(words.PROBLEMS[problem.status] ?? words.OTHER_PROBLEM, "bad");
     } finally {
       this.#setSending(false);
     }
+  }
+
+  /** Return a new key, but for the same request as the one that may or may not have arrived: that keeps its key. */
+  #keyOf(request) {
+    const body = JSON.stringify(request);
+    if (this.#undecided?.body !== body) this.#undecided = { body, key: newIdempotencyKey() };
+    return this.#undecided.key;
   }
 
   #setSending(isSending) {

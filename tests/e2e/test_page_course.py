@@ -81,6 +81,20 @@ async def test_a_busy_server_is_asked_again_with_the_same_key_and_the_teacher_se
     assert len({submission.key for submission in server.submissions}) == 1
 
 
+async def test_a_second_click_after_all_tries_failed_is_still_the_same_submission(
+    page: Page, server: PageServer
+) -> None:
+    server.refusals.extend([503] * 6)
+    await open_page(page, server)
+    await page.fill("#notes", NOTES)
+    await page.click("#submit")
+    await expect(page.locator("#form-status")).to_contain_text("잠시 뒤에 다시 눌러 주세요")
+    await page.click("#submit")
+    await expect(page.locator(".version")).to_have_count(3)
+    assert [submission.answer for submission in server.submissions] == [503] * 6 + [202]
+    assert len({submission.key for submission in server.submissions}) == 1
+
+
 async def test_a_refused_submission_keeps_the_notes(page: Page, server: PageServer) -> None:
     server.refusals.append(422)
     await open_page(page, server)
