@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.run import Plan, run
+from tests.chaos.run import QUICK_PACE, Plan, run
 from tests.chaos.schedule import FaultKind
 
 
@@ -22,6 +22,7 @@ def main() -> int:
         "--only", action="append", choices=[kind.name for kind in FaultKind], help="faults of this kind"
     )
     parser.add_argument("--stock", action="store_true", help="the control: a stock Faust agent, which must lose tasks")
+    parser.add_argument("--uneven", action="store_true", help="later requests often end before earlier ones")
     parser.add_argument("--keep", type=Path, help="keep records and logs below this folder")
     options = parser.parse_args()
     broken = 0
@@ -33,6 +34,8 @@ def main() -> int:
             worker_count=options.workers,
             broker_count=options.brokers,
             worker_module="tests.chaos.stock_worker" if options.stock else Plan.worker_module,
+            pace=QUICK_PACE if options.uneven else None,
+            slow_every=4 if options.uneven else 0,
             kinds=tuple(FaultKind[name] for name in options.only) if options.only else tuple(FaultKind),
         )
         broken += not _report(plan, options.keep)

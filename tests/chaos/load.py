@@ -13,6 +13,7 @@ from deploy.local.sample_notes import sample_notes
 
 _ACCEPT_SECONDS = 120.0
 _THREADS = 16
+_SLOW = " [[fault:pace text_seconds=15]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Load:
     task_count: int
     seconds: float
     run: str
+    slow_every: int = 0
+    """Every so many tasks one takes fifteen seconds, so that later requests end before it."""
     accepted: list[Accepted] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,7 +55,9 @@ class Load:
                 if pause > 0:
                     time.sleep(pause)
                 body = samples[number % len(samples)].body
-                pool.submit(self._submit, client, number, body | {"notes": f"{body['notes']} ({self.run} {number})"})
+                slow = _SLOW if self.slow_every and number % self.slow_every == 0 else ""
+                notes = f"{body['notes']} ({self.run} {number}){slow}"
+                pool.submit(self._submit, client, number, body | {"notes": notes})
 
     def _submit(self, client: httpx2.Client, number: int, body: dict[str, Any]) -> None:
         until, last = time.monotonic() + _ACCEPT_SECONDS, "nothing"

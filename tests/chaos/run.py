@@ -38,6 +38,7 @@ class Plan:
     kinds: tuple[FaultKind, ...] = tuple(FaultKind)
     settle_seconds: float = 180
     pace: Mapping[str, Any] | None = None
+    slow_every: int = 0
 
     @property
     def schedule(self) -> tuple[Fault, ...]:
@@ -52,6 +53,9 @@ class Plan:
 
 PACE = {"first_text_seconds": [0.2, 1.0], "tokens_per_second": [60, 140], "delta_seconds": 0.2}
 """A version takes two to five seconds, in few deltas: the machine is busy with faults, not with streaming."""
+
+QUICK_PACE = PACE | {"first_text_seconds": [0.1, 0.5], "tokens_per_second": [300, 400]}
+"""A version takes about a second."""
 
 ENVIRONMENT = {
     "API_OWNER_RATE_PER_SECOND": "1000",
@@ -114,7 +118,7 @@ def _storm(
     plan: Plan, system: System, reader: LogReader, histories: Histories, say: Callable[[str], None]
 ) -> tuple[Load, Injector]:
     """Load and faults, until every accepted task has ended or the time to settle is over."""
-    load = Load(system.api_url, plan.task_count, plan.seconds, f"seed-{plan.seed}")
+    load = Load(system.api_url, plan.task_count, plan.seconds, f"seed-{plan.seed}", plan.slow_every)
     load.identify()
     injector = Injector(system, say)
     injector.plan(plan.schedule, time.monotonic())

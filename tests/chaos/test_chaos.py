@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.run import Plan, run
+from tests.chaos.run import QUICK_PACE, Plan, run
 from tests.chaos.schedule import Fault, FaultKind, draw_schedule
 
 pytestmark = pytest.mark.timeout(400)
@@ -22,12 +22,14 @@ def test_the_checker_finds_what_a_stock_agent_loses(tmp_path: Path) -> None:
     kills = (FaultKind.KILL_WORKER,)
     plan = Plan(
         seed=1,
-        task_count=120,
+        task_count=200,
         seconds=30,
         worker_count=2,
         worker_module="tests.chaos.stock_worker",
         kinds=kills,
-        settle_seconds=25,
+        settle_seconds=30,
+        pace=QUICK_PACE,
+        slow_every=4,
     )
     report = run(plan, tmp_path, print)
     print("\n".join(report.lines()))

@@ -1,6 +1,6 @@
 """A worker that kills itself at one named point of a task's life; everything that is not wrapped is the product's own.
 
-WORKER_DIE_AT names the point, or is empty. WORKER_CALL_LOG gets a line for each call of the model: its version.
+WORKER_DIE_AT names the point, or is empty. WORKER_CALL_LOG gets a line for each call of the model.
 The second version is called only when the first one is settled in the log, so that every point has one place.
 """
 
@@ -73,7 +73,7 @@ class DyingModel:
         await (self._fate.first_settled if call.version == 2 else self._fate.started).wait()
         reach(Point.BEFORE_THE_CALL)
         with self._call_log.open("a") as log:
-            log.write(f"{call.version}\n")
+            log.write(f"{call.task_id} {call.version}\n")
         reach(Point.CALL_OPEN)
         async for item in ScriptedModel().stream(call):
             if isinstance(item, Finished):

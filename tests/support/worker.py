@@ -139,6 +139,7 @@ class Written:
     position: Position
     header: RecordHeader
     event: Event
+    written_at: float
 
 
 @dataclass
@@ -226,6 +227,7 @@ class KafkaClient:
                     Position(record.partition, record.offset),
                     read_header(record.headers),
                     decode_event(record.key, record.value, record.headers),
+                    record.timestamp / 1000,
                 )
                 for record in await self.read_all(self.topics.events.name)
             ]
