@@ -13,7 +13,7 @@ from contracts.ticket import Ticket, sign_ticket, verify_ticket
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key()
-SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 TASK = Ticket(OwnerId("o"), SOON, TaskId("0" * 32), Position(3, 1041))
 
 
@@ -38,7 +38,7 @@ def unsigned(claims: dict[str, object]) -> str:
 def claims(**changes: object) -> dict[str, object]:
     now = int(datetime.now(UTC).timestamp())
     full: dict[str, object] = {
-        "iss": "draftstream", "aud": "draftstream-relay", "sub": "o", "iat": now, "exp": now + 60
+        "iss": "draftstream", "aud": "draftstream-relay", "sub": "o", "iat": now, "exp": now + 86_400
     }  # fmt: skip
     return {name: value for name, value in (full | changes).items() if value is not None}
 
