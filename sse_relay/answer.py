@@ -3,8 +3,10 @@
 import random
 from typing import Any, cast
 
+import orjson
 from litestar.types import Receive, Scope, Send
 
+from sse_relay.errors import Refusal
 from sse_relay.frame import EVENT_STREAM, encode_frame, encode_retry
 from sse_relay.plain_transport import serve
 from sse_relay.subscriber import Subscriber
@@ -12,6 +14,7 @@ from sse_relay.subscriber import Subscriber
 TAKE_OVER = "draftstream.take_over"
 """Key of the scope's extension that hands the connection over; see server.py."""
 
+PROBLEM = "application/problem+json"
 HEADERS = (
     (b"content-type", EVENT_STREAM),
     (b"cache-control", b"no-store, no-transform"),
@@ -64,6 +67,31 @@ class EndAnswer:
         headers = [(b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class ProblemAnswer:
+    """A refusal as a problem document (RFC 9457)."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        refusal = self._refusal
+        body = orjson.dumps(problem_content(refusal.status, refusal.slug, refusal.title))
+        headers = [
+            (b"content-type", PROBLEM.encode()),
+            (b"cache-control", b"no-store"),
+            (b"content-length", b"%d" % len(body)),
+            *((name.lower().encode(), value.encode()) for name, value in refusal.headers.items()),
+        ]
+        await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def problem_content(status: int, slug: str, title: str) -> dict[str, object]:
+    """Return what a problem document says."""
+    return {"type": f"/problems/{slug}", "title": title, "status": status}
 
 
 def jittered(milliseconds: int) -> int:

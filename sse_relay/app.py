@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
@@ -11,9 +12,11 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
 
 from contracts.codec import SCHEMA_VERSION
 from sse_relay.consumer import TopicReader
+from sse_relay.entrance import Entrance
 from sse_relay.errors import Refusal
 from sse_relay.relay import Relay
 from sse_relay.routes import HANDLERS, answer_http_error, answer_refusal
@@ -22,7 +25,7 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 """Frames are bytes, which are not tracked; a full collection over the logs of a busy day would be a visible pause."""
 
 
-def build_app(relay: Relay, stop_server: Callable[[], None]) -> Litestar:
+def build_app(relay: Relay, stop_server: Callable[[], None]) -> ASGIApp:
     """Return the ASGI application; it starts and ends the Kafka thread, the heartbeat and the drain."""
 
     def get_relay() -> Relay:
@@ -46,16 +49,17 @@ def build_app(relay: Relay, stop_server: Callable[[], None]) -> Litestar:
             relay.archive.close()
             await reader.stop()
 
-    return Litestar(
+    cors = CORSConfig(
+        allow_origins=list(relay.settings.allowed_origins),
+        allow_methods=["GET"],
+        allow_headers=["Authorization", "Last-Event-ID", "Cache-Control"],
+    )
+    litestar = Litestar(
         HANDLERS,
         lifespan=[running],
         dependencies={"relay": Provide(get_relay, sync_to_thread=False)},
         exception_handlers={Refusal: answer_refusal, HTTPException: answer_http_error},
-        cors_config=CORSConfig(
-            allow_origins=list(relay.settings.allowed_origins),
-            allow_methods=["GET"],
-            allow_headers=["Authorization", "Last-Event-ID", "Cache-Control"],
-        ),
+        cors_config=cors,
         openapi_config=OpenAPIConfig(
             title="draftstream relay",
             version=SCHEMA_VERSION,
@@ -64,3 +68,4 @@ def build_app(relay: Relay, stop_server: Callable[[], None]) -> Litestar:
         ),
         logging_config=None,
     )
+    return Entrance(relay, cast("ASGIApp", litestar), cors)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from hashlib import sha256
 from urllib.parse import parse_qs
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -10,39 +11,42 @@ from contracts.errors import TicketExpired, TicketInvalid
 from contracts.ticket import Ticket, verify_ticket
 from sse_relay.errors import BadRequest, TicketOutdated, TicketRefused
 
-_MAX_REMEMBERED = 2000
+_MAX_REMEMBERED = 10_000
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 class Authorisation:
-    """Verifies tickets; good ones are remembered, because clients reconnect with the same one."""
+    """Verifies tickets.
+
+    Good ones are remembered, those that were asked for last, because clients reconnect with the same one and a
+    signature costs as much as the rest of a reconnect. What is kept of a ticket's text is its digest.
+    """
 
     def __init__(self, key: Ed25519PublicKey) -> None:
         self._key = key
-        self._good: dict[str, Ticket] = {}
+        self._good: dict[bytes, Ticket] = {}
 
     def verify(self, headers: RawHeaders, query: bytes) -> Ticket:
         """Return a request's ticket, from `Authorization: Bearer` or else `?ticket=`; raise a Refusal."""
         text = _bearer(headers) or one_parameter(query, "ticket")
         if not text:
             raise TicketRefused("no ticket")
-        ticket = self._good.get(text) or self._remember(text)
+        digest = sha256(text.encode()).digest()
+        ticket = self._good.pop(digest, None) or self._check(text)
         if ticket.expires_at < datetime.now(UTC):
-            self._good.pop(text, None)
             raise TicketOutdated("expired")
+        if len(self._good) >= _MAX_REMEMBERED:
+            del self._good[next(iter(self._good))]
+        self._good[digest] = ticket
         return ticket
 
-    def _remember(self, text: str) -> Ticket:
+    def _check(self, text: str) -> Ticket:
         try:
-            ticket = verify_ticket(text, self._key)
+            return verify_ticket(text, self._key)
         except TicketExpired:
             raise TicketOutdated("expired") from None
         except TicketInvalid:
             raise TicketRefused("not a ticket of ours") from None
-        if len(self._good) >= _MAX_REMEMBERED:
-            self._good.pop(next(iter(self._good)))
-        self._good[text] = ticket
-        return ticket
 
 
 def one_header(headers: RawHeaders, name: bytes) -> str:

@@ -14,6 +14,8 @@ from contracts.task import TaskId
 from sse_relay.frame import type_of, value_of
 
 _DELTA = b"\nevent: version.delta\n"
+_DATA = b"\ndata: "
+_DELTA_TYPES = (int, int, str, int)
 _HEAD_BYTES = 64
 
 
@@ -24,7 +26,7 @@ def fold_frames(state: TaskState, frames: Iterable[bytes]) -> TaskState:
     """
     words = _Words(state)
     for frame in frames:
-        if _DELTA in frame[:_HEAD_BYTES] and words.take(frame):
+        if frame.find(_DELTA, 0, _HEAD_BYTES) > 0 and words.take(frame):
             continue
         state = words.flush(state)
         if (event := event_of(frame, state.task_id)) is not None:
@@ -40,45 +42,57 @@ class _Words:
         self._task_id = state.task_id
         self._attempt = str(state.progress.attempt)
         self._state = state
-        self._length: dict[int, int] = {}
-        self._parts: dict[int, list[str]] = {}
-        self._sequence: dict[int, int] = {}
+        self._versions: dict[int, _Run] = {}
 
     def take(self, frame: bytes) -> bool:
         """Take a delta in; False when it has to be read in full."""
         try:
-            delta = orjson.loads(value_of(frame))
+            # A value of several lines is no JSON with `data:` between them, so it is read in full.
+            delta = orjson.loads(frame[frame.index(_DATA) + len(_DATA) : -2])
             number, offset, text, sequence = delta["version"], delta["offset"], delta["text"], delta["sequence"]
             ours = delta["attempt"] == self._attempt and delta["task_id"] == self._task_id
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return False
-        if not ours or type(number) is not int or type(offset) is not int or type(sequence) is not int:
+        if not ours or (type(number), type(offset), type(text), type(sequence)) != _DELTA_TYPES:
             return False
-        if type(text) is not str:
-            return False
-        if number not in self._length:
-            version = self._state.version(number)
-            self._length[number] = -1 if version.settled else len(version.text)
-        if offset == self._length[number]:
-            self._length[number] += len(text)
-            self._parts.setdefault(number, []).append(text)
-            self._sequence[number] = sequence
+        words = self._versions.get(number) or self._begin(number)
+        if offset == words.length:
+            words.length += len(text)
+            words.parts.append(text)
+            words.sequence = sequence
         return True
+
+    def _begin(self, number: int) -> "_Run":
+        version = self._state.version(number)
+        words = self._versions[number] = _Run(-1 if version.settled else len(version.text))
+        return words
 
     def flush(self, state: TaskState) -> TaskState:
         """Return the state with all words in it."""
-        for number in sorted(self._parts, key=self._sequence.__getitem__):
-            text = "".join(self._parts[number])
+        grown = [(number, words) for number, words in self._versions.items() if words.parts]
+        for number, words in sorted(grown, key=lambda item: item[1].sequence):
+            text = "".join(words.parts)
             joined = VersionDelta(
                 task_id=self._task_id,
                 attempt=state.progress.attempt,
-                sequence=self._sequence[number],
+                sequence=words.sequence,
                 version=number,
-                offset=self._length[number] - len(text),
+                offset=words.length - len(text),
                 text=text,
             )
             state = reduce(state, joined)
         return state
+
+
+class _Run:
+    """The words of one version that follow one another. `length`: of its text with them; -1 when it takes none."""
+
+    __slots__ = ("length", "parts", "sequence")
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.parts: list[str] = []
+        self.sequence = -1
 
 
 def fold_ended(state: TaskState, frames: Sequence[bytes], progress: Progress) -> TaskState:

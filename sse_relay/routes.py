@@ -9,18 +9,17 @@ from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
 from litestar.types import ASGIApp
 
-from sse_relay.answer import EndAnswer, OverloadAnswer, StreamAnswer
-from sse_relay.authorisation import one_header, one_parameter
-from sse_relay.errors import Overload, Refusal
+from sse_relay.answer import PROBLEM, problem_content
+from sse_relay.entrance import OWNER_PATH, answer_owner, answer_task
+from sse_relay.errors import Refusal
 from sse_relay.relay import Relay
 
-_PROBLEM = "application/problem+json"
 _NO_STORE = {"Cache-Control": "no-store"}
 RawRequest = Request[Any, Any, Any]
 
 
 def _refusal(description: str) -> ResponseSpec:
-    return ResponseSpec(dict[str, str | int], description=description, media_type=_PROBLEM, generate_examples=False)
+    return ResponseSpec(dict[str, str | int], description=description, media_type=PROBLEM, generate_examples=False)
 
 
 def _content(media_type: str, description: str) -> ResponseSpec:
@@ -48,32 +47,13 @@ _SNAPSHOT_ANSWERS = {
 @get("/v1/tasks/{task_id:str}/events", summary="Watch one task", responses=_STREAM_ANSWERS | _TASK_REFUSALS)
 async def watch_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> ASGIApp:
     """Stream one task: a snapshot or what is behind the cursor, then live, until its end."""
-    ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
-    cursor = _cursor(request)
-    try:
-        relay.refuse_when_draining()
-        subscriber = await relay.streams.open_task(ticket, task_id, cursor)
-    except Overload as overload:
-        return _overloaded(relay, overload)
-    if subscriber is None:
-        relay.tally.stream_count["end"] += 1
-        return EndAnswer()
-    relay.tally.stream_count["resume" if cursor else "snapshot"] += 1
-    return StreamAnswer(subscriber, relay.settings.retry_ms)
+    return await answer_task(relay, request.scope, task_id)
 
 
-@get("/v1/events", summary="Watch everything of the ticket's owner", responses=_STREAM_ANSWERS)
+@get(OWNER_PATH, summary="Watch everything of the ticket's owner", responses=_STREAM_ANSWERS)
 async def watch_owner(request: RawRequest, relay: NamedDependency[Relay]) -> ASGIApp:
     """Stream all tasks of one owner, those that start later included."""
-    ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
-    cursor = _cursor(request)
-    try:
-        relay.refuse_when_draining()
-        subscriber = await relay.streams.open_owner(ticket, cursor)
-    except Overload as overload:
-        return _overloaded(relay, overload)
-    relay.tally.stream_count["owner_resume" if cursor else "owner_snapshot"] += 1
-    return StreamAnswer(subscriber, relay.settings.retry_ms)
+    return await answer_owner(relay, request.scope)
 
 
 @get("/v1/tasks/{task_id:str}", summary="The state of one task", responses=_SNAPSHOT_ANSWERS | _TASK_REFUSALS)
@@ -120,18 +100,5 @@ def answer_http_error(request: RawRequest, error: HTTPException) -> Response[dic
 
 def problem(status: int, slug: str, title: str, headers: dict[str, str]) -> Response[dict[str, object]]:
     """Return a problem document."""
-    content: dict[str, object] = {"type": f"/problems/{slug}", "title": title, "status": status}
-    return Response(content, status_code=status, media_type=_PROBLEM, headers={**_NO_STORE, **headers})
-
-
-def _cursor(request: RawRequest) -> str:
-    """`Last-Event-ID` wins over `?after=`: a browser sends it by itself when it reconnects to the same URL."""
-    scope = request.scope
-    header = one_header(scope["headers"], b"last-event-id")
-    parameter = one_parameter(scope["query_string"], "after")
-    return header or parameter
-
-
-def _overloaded(relay: Relay, overload: Overload) -> ASGIApp:
-    relay.tally.stream_count["overloaded"] += 1
-    return cast("ASGIApp", OverloadAnswer(overload.reason, relay.settings.overload_retry_ms))
+    content = problem_content(status, slug, title)
+    return Response(content, status_code=status, media_type=PROBLEM, headers={**_NO_STORE, **headers})
