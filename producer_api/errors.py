@@ -140,7 +140,7 @@ class KafkaUnavailable(ApiError):
 
     status = 503
     slug = "kafka-unavailable"
-    title = "The submission could not be stored"
+    title = "The request could not be stored"
 
     def __init__(self, detail: str, *, retry_after_seconds: int = 2) -> None:
         super().__init__(detail, retry_after_seconds=retry_after_seconds)

@@ -145,7 +145,9 @@ class Intake:
 
     def _require_kafka(self) -> None:
         if (problem := self._problem()) is not None:
-            raise KafkaUnavailable(f"{problem}; submit again later with the same Idempotency-Key")
+            raise KafkaUnavailable(
+                f"{problem}; send the same request later, a submission with the same Idempotency-Key"
+            )
 
     async def _write(self, caller: Caller, request: GenerationRequest, digest: str, deadline: Deadline) -> AcceptedTask:
         """Write the first event, then the request that says where it is: never a request without an event."""

@@ -19,9 +19,9 @@ from producer_api.backoff import pauses
 from producer_api.deadline import Deadline
 from producer_api.errors import KafkaUnavailable
 
-AWAY = "Kafka cannot be reached; submit again later with the same Idempotency-Key"
-LATE = "Kafka did not answer in time; submit again with the same Idempotency-Key"
-FULL = "too many submissions are waiting for Kafka"
+AWAY = "Kafka cannot be reached; send the same request later, a submission with the same Idempotency-Key"
+LATE = "Kafka did not answer in time; send the same request again, a submission with the same Idempotency-Key"
+FULL = "too many requests are waiting for Kafka"
 _REQUEST_TIMEOUT_MS = 5_000
 _START_SECONDS = 5.0
 _FLUSH_SECONDS = 5.0
