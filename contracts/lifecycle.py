@@ -53,9 +53,6 @@ class Stage(StrEnum):
     EXPIRED = "expired"
 
 
-ENDED = frozenset({Stage.SUCCEEDED, Stage.FAILED, Stage.CANCELLED, Stage.EXPIRED})
-
-
 class VersionStage(StrEnum):
     """Where a version is: a phase, before it, or settled."""
 

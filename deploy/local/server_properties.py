@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deploy.local.ports import HOST
 
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+MIB, GIB = 1 << 20, 1 << 30
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
 
