@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what some tests need and Python's packages cannot bring. Debian, as root; only what is missing is asked for.
+# Install what the environment and some tests need and Python's packages cannot bring. Debian, as root; only what is missing is asked for.
 set -eu
 
 log=${TMPDIR:-/tmp}/draftstream-system-packages.log
@@ -14,6 +14,7 @@ has_font() { [ -n "$(find /usr/share/fonts /usr/local/share/fonts -name 'NotoSan
 has_compose() { has docker-compose || docker compose version >/dev/null 2>&1; }
 
 missing=''
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 has chromium || missing="$missing chromium"
 has_font || missing="$missing fonts-noto-cjk"
 has node || missing="$missing nodejs"
