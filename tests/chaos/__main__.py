@@ -21,6 +21,12 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", choices=[kind.name for kind in FaultKind], help="faults of this kind"
     )
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=Plan.settle_seconds,
+        help="seconds for everything to end once the faults are over",
+    )
     parser.add_argument("--stock", action="store_true", help="the control: a stock Faust agent, which must lose tasks")
     parser.add_argument("--uneven", action="store_true", help="later requests often end before earlier ones")
     parser.add_argument("--keep", type=Path, help="keep records and logs below this folder")
@@ -36,6 +42,7 @@ def main() -> int:
             worker_module="tests.chaos.stock_worker" if options.stock else Plan.worker_module,
             pace=QUICK_PACE if options.uneven else None,
             slow_every=4 if options.uneven else 0,
+            settle_seconds=options.settle,
             kinds=tuple(FaultKind[name] for name in options.only) if options.only else tuple(FaultKind),
         )
         broken += not _report(plan, options.keep)
