@@ -13,7 +13,8 @@ class RequestIndex:
 
     Bounded: beyond `task_count` the oldest are forgotten. A repeated key of a forgotten task writes a second request
     with the same id. The task keeps its one outcome, because its first terminal event stands; but the deadlines of
-    the answer are newer, a changed body is not noticed, and a worker that has forgotten the task too may pay for it again.
+    the answer are newer, a changed body is not noticed, and a worker that has forgotten the task as
+    well may pay for it again.
     """
 
     def __init__(self, window: timedelta, task_count: int, now: Callable[[], datetime]) -> None:
