@@ -11,20 +11,16 @@ COMMENT = b":\n\n"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
 
-def data_lines(value: bytes) -> bytes:
-    """Return a value as the `data:` lines of a frame."""
-    if b"\n" not in value and b"\r" not in value:
-        return b"data: " + value + b"\n"
-    return b"".join(b"data: %b\n" % line for line in _LINE_END.split(value))
-
-
 def encode_frame(event_type: bytes, value: bytes, cursor: bytes = b"") -> bytes:
     """Return one event; without a cursor it has no `id:` and a client's position stays where it was.
 
     `event_type` and `cursor` are ours and hold neither line ends nor NUL.
     """
-    head = b"id: %b\nevent: %b\n" % (cursor, event_type) if cursor else b"event: %b\n" % event_type
-    return b"%b%b\n" % (head, data_lines(value))
+    if b"\n" in value or b"\r" in value:
+        value = b"\ndata: ".join(_LINE_END.split(value))
+    if cursor:
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor, event_type, value)
+    return b"event: %b\ndata: %b\n\n" % (event_type, value)
 
 
 def body_of(frame: bytes) -> bytes:

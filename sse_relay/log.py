@@ -11,7 +11,7 @@ from contracts.lifecycle import Progress, TaskState, Verdict, judge
 from contracts.snapshot import encode_snapshot
 from contracts.task import OwnerId, TaskId
 from sse_relay.fold import event_of, fold_ended, fold_frames, is_overdue
-from sse_relay.frame import data_lines, encode_frame, type_of, value_of
+from sse_relay.frame import encode_frame, type_of, value_of
 from sse_relay.record import Kind
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ class TaskLog:
         verdict = self._judge(kind, sequence)
         if verdict is not Verdict.APPLY:
             return verdict
+        cursor = b"%d-%d" % (self.partition, offset)
         if kind.terminal:
-            frame = encode_frame(kind.event_type, value, b"%d-%d-end" % (self.partition, offset))
+            cursor += b"-end"
             self.end = offset
-        else:
-            frame = b"id: %d-%d\nevent: %b\n%b\n" % (self.partition, offset, kind.event_type, data_lines(value))
+        frame = encode_frame(kind.event_type, value, cursor)
         if self.first < 0:
             self.first = offset
             self.whole = kind.event_type == b"task.accepted"
