@@ -33,6 +33,7 @@ _REAP_SECONDS = 1.0
 _REAP_AGAIN_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
+_TRANSACTION_SECONDS = 20.0
 
 log = structlog.get_logger(__name__)
 
@@ -191,7 +192,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             return
         try:
             await self._write(tp, desk, endings)
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             # Fenced, or a transaction that failed: what was folded may be ahead of what is committed.
             log.warning("partition.reopened", partition=tp.partition, error=type(error).__name__)
             self.counts.reopened += 1
@@ -203,6 +204,17 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     async def _write(self, tp: TopicPartition, desk: _Desk, endings: list[Ending]) -> None:
         watermark = desk.projection.low_watermark
+        writing = asyncio.create_task(self._transact(tp, desk, endings, watermark))
+        done, _ = await asyncio.wait({writing}, timeout=_TRANSACTION_SECONDS)
+        if not done:
+            writing.cancel()  # left open: the next producer of its id aborts it
+            raise TimeoutError
+        await writing
+        desk.committed, desk.committed_at = watermark, time.monotonic()
+        self.counts.results += len(endings)
+        desk.projection.forget(int((time.time() - self._settings.ended_window_seconds) * 1000))
+
+    async def _transact(self, tp: TopicPartition, desk: _Desk, endings: list[Ending], watermark: int) -> None:
         async with desk.producer.transaction():
             for ending in endings:
                 origin = Origin(ending.header.owner, SOURCE, ending.header.traceparent)
@@ -211,9 +223,6 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                     self._topics.results.name, record.value, key=record.key, headers=record.headers
                 )
             await desk.producer.send_offsets_to_transaction({tp: watermark}, self._settings.group)
-        desk.committed, desk.committed_at = watermark, time.monotonic()
-        self.counts.results += len(endings)
-        desk.projection.forget(int((time.time() - self._settings.ended_window_seconds) * 1000))
 
     async def _reap(self) -> None:
         """End tasks that nobody ended in time, where everything that is in the log has been read."""

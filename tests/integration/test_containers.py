@@ -1,10 +1,12 @@
 """Real containers: Kafka by the contract of its public image, and our services from submit to success."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from contracts.codec import decode_result
 from contracts.lifecycle import Stage
 from contracts.topics import Topics
 from deploy.containers.images import Images
@@ -69,6 +71,20 @@ def test_a_task_succeeds_from_submit_to_its_last_word(containers: ContainerSyste
     assert states[-1].stage is Stage.SUCCEEDED, states[-1].reason
     assert len(states[-1].versions) == 3
     assert all(version.text for version in states[-1].versions)
+
+
+async def test_the_result_of_a_task_is_written_once(containers: ContainerSystem) -> None:
+    task = submit(containers.api_url, sample_notes()[1].body)
+    list(follow(task, seconds=60))
+    results = Topics().results.name
+    async with AIOKafkaConsumer(
+        results, bootstrap_servers=containers.kafka.bootstrap, auto_offset_reset="earliest",
+        isolation_level="read_committed", enable_auto_commit=False,
+    ) as consumer:  # fmt: skip
+        async with asyncio.timeout(60):
+            while (record := await consumer.getone()).key != task.task_id.encode():
+                pass
+        assert decode_result(record.value).stage is Stage.SUCCEEDED
 
 
 def test_no_service_runs_as_root(containers: ContainerSystem) -> None:

@@ -231,7 +231,7 @@ def made_by_this_process() -> list[Any]:
 
 
 def _advertised(port: int) -> str:
-    return f"PLAINTEXT://kafka:9092,HOST://{HOST}:{port}"
+    return f"PLAINTEXT://kafka:9092,BROKER://localhost:9094,HOST://{HOST}:{port}"
 
 
 def _broker_settings() -> dict[str, str]:
@@ -239,9 +239,12 @@ def _broker_settings() -> dict[str, str]:
         "CLUSTER_ID": "ZHJhZnRzdHJlYW0tdGVzdA",
         "KAFKA_NODE_ID": "1",
         "KAFKA_PROCESS_ROLES": "broker,controller",
-        "KAFKA_LISTENERS": f"PLAINTEXT://:9092,HOST://:{_HOST_LISTENER},CONTROLLER://:9093",
-        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,HOST:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "KAFKA_INTER_BROKER_LISTENER_NAME": "HOST",
+        "KAFKA_LISTENERS": f"PLAINTEXT://:9092,BROKER://:9094,HOST://:{_HOST_LISTENER},CONTROLLER://:9093",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": ",".join(
+            f"{listener}:PLAINTEXT" for listener in ("PLAINTEXT", "BROKER", "HOST", "CONTROLLER")
+        ),
+        # The broker checks transactions with itself, so it has to reach itself by this one.
+        "KAFKA_INTER_BROKER_LISTENER_NAME": "BROKER",
         "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
         "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
         "KAFKA_LOG_DIRS": "/var/lib/kafka/data",
