@@ -10,6 +10,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.tables.manager import TableManager
 from prometheus_client import CollectorRegistry
 
 from contracts.cursor import Position
@@ -89,6 +90,16 @@ class WorkerShell:
             partition_count=len(stayed),
             stayed_count=sum(stayed.values()),
         )
+
+
+class NoTables(TableManager):  # type: ignore[misc]  # faust ships no types
+    """Faust's table manager, without the second that it gives tables to register: there are none here."""
+
+    async def on_start(self) -> None:
+        """Say at once that all tables are registered: every start and every take-over waits for that."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
 
 
 class WorkerApp(faust.App):  # type: ignore[misc]  # faust ships no types
@@ -333,6 +344,7 @@ def _faust_app(app_class: type[WorkerApp], settings: WorkerSettings) -> WorkerAp
         topic_allow_declare=False,
         topic_disable_leader=True,
         table_standby_replicas=0,
+        TableManager=NoTables,
         web_enabled=False,
         stream_wait_empty=False,
         stream_buffer_maxsize=64,

@@ -15,11 +15,12 @@ from aiokafka.consumer.consumer import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from faust import App
+from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer, ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 
-from stream_processors.app import WorkerApp
+from stream_processors.app import NoTables, WorkerApp
 from stream_processors.transport import WorkConsumer, WorkConsumerThread, WorkProducer, WorkTransport
 from stream_processors.wary_client import WaryClient
 
@@ -35,6 +36,7 @@ OVERRIDDEN = {
     driver.Producer._settings_extra: "a4c7bc41b6382223",
     driver.Producer._new_producer: "e72355c3430ed02f",
     AIOKafkaClient._get_conn: "68ce5d8391719d33",
+    TableManager.on_start: "365dd25fbc0e0684",
     App._new_transport: "42db531312dd776f",
     App._new_producer_transport: "eb3b4aa6a8961275",
     App._create_directories: "a9f571c3b04abec3",
@@ -80,7 +82,9 @@ def test_the_versions_are_those_that_were_read() -> None:
     assert (version("faust-streaming"), version("aiokafka")) == ("0.15.3", "0.14.0")
 
 
-@pytest.mark.parametrize("ours", [WorkConsumerThread, WorkConsumer, WorkProducer, WorkTransport, WorkerApp, WaryClient])
+@pytest.mark.parametrize(
+    "ours", [WorkConsumerThread, WorkConsumer, WorkProducer, WorkTransport, WorkerApp, NoTables, WaryClient]
+)
 def test_every_method_that_looks_like_an_override_is_one_and_takes_the_same_arguments(ours: type) -> None:
     own = {"commit_marked", "find_standings", "seek_all", "hold", "release", "shell", "client"}
     own |= {"_commit_marked", "_find_standings", "_seek_all", "_commit_due", "_take_assignment", "_requests"}
