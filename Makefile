@@ -3,8 +3,8 @@ PYTHON ?= python3
 IN_VENV = .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-journey chaos clean environment-local environment-dev system-packages \
-	container-engine container-engine-stop images compose-up compose-down bench-relay
+.PHONY: help run test check format bench-journey chaos clean environment-local environment-dev system-packages \
+	container-engine container-engine-stop images compose-up compose-down bench-relay bench-generation
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,3 +54,6 @@ bench-journey: environment-dev ## measure a request's journey against the old wa
 
 bench-relay: environment-dev ## (Debian) measure the relay against a floor and its peers: make bench-relay BENCH="--quick"
 	@$(IN_VENV) -m bench.relay $(BENCH)
+
+bench-generation: environment-dev ## measure the processor time of a generation: make bench-generation BENCH="--quick"
+	@$(IN_VENV) -m bench.generation $(BENCH)

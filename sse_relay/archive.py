@@ -30,7 +30,7 @@ class OldRecord:
     offset: int
     kind: Kind
     sequence: int
-    value: bytes
+    value: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ class Page {
       return true;
     } catch (problem) {
       if (!(problem instanceof ApiProblem)) throw problem;
-      this.#toast(words.CANCEL_FAILED);
+      const isNoTask = problem.status === 404; // Kafka failed between the acceptance and the request
+      this.#toast(isNoTask ? words.CANCEL_UNKNOWN : words.CANCEL_FAILED);
       return false;
     }
   }

@@ -123,6 +123,7 @@ export const SAMPLE_NOTES = [
 ].join("\n");
 
 export const CANCEL = "멈추기";
+export const CANCEL_UNKNOWN = "이 요청은 접수되지 않아 멈출 것이 없습니다. 메모로 다시 만들어 주세요.";
 export const CANCEL_FAILED = "멈추라는 요청을 보내지 못했습니다. 다시 눌러 주세요.";
 export const COPY = "복사";
 export const COPIED = "복사했습니다. 붙여 넣은 뒤에도 한 번 더 읽어 주세요.";
