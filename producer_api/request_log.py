@@ -149,6 +149,8 @@ class RequestLog:
 
     async def _read(self, consumer: AIOKafkaConsumer, timeout_ms: int) -> None:
         batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=_BATCH_RECORD_COUNT)
+        if consumer._fetcher.error_future.done():
+            raise KafkaError("fetching has ended")  # aiokafka would hand out nothing more, without a word
         for partition, records in batches.items():
             for record in records:
                 self._note(record)

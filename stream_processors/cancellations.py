@@ -17,6 +17,7 @@ from contracts.topics import Topics
 from stream_processors.dispatcher import Delivery
 from stream_processors.errors import LogStalled
 from stream_processors.log_reader import LogReader, LogRecord
+from stream_processors.wary_client import require_fetching
 
 MAX_REMEMBERED_COUNT = 100_000
 _POLL_MS = 1000
@@ -95,7 +96,7 @@ class Cancellations:
         while True:
             try:
                 await self._follow(tasks)
-            except KafkaError as error:
+            except (KafkaError, LogStalled) as error:
                 log.warning("cancellations.interrupted", error=type(error).__name__)
             await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -114,9 +115,7 @@ class Cancellations:
                     await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _follow(self, tasks: Tasks) -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        consumer = self._new_consumer()
         async with consumer:
             name = self._topics.cancellations.name
             partitions = [TopicPartition(name, number) for number in range(self._topics.partition_count)]
@@ -124,11 +123,17 @@ class Cancellations:
             ends = await self._seek_back(consumer, partitions)
             while True:
                 found = await consumer.getmany(timeout_ms=_POLL_MS)
+                require_fetching(consumer)
                 for records in found.values():
                     for record in records:
                         self._hear(record, tasks)
                 if not self.caught_up.is_set() and await _has_reached(consumer, ends):
                     self.caught_up.set()
+
+    def _new_consumer(self) -> Any:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
 
     async def _seek_back(self, consumer: Any, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         since_ms = int((time.time() - self._lifetime.total_seconds()) * 1000)

@@ -10,6 +10,8 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import CloseReason
 
+from stream_processors.errors import LogStalled
+
 
 class WaryClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no types
     """The client of aiokafka's consumers and producers, without the connections of no use."""
@@ -22,6 +24,12 @@ class WaryClient(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no typ
             return connection
         connection.close(reason=CloseReason.CONNECTION_BROKEN)
         return None
+
+
+def require_fetching(consumer: Any) -> None:
+    """Raise LogStalled when a consumer's fetching has ended: aiokafka would hand out nothing, without a word."""
+    if consumer._fetcher._fetch_task.done():
+        raise LogStalled("fetching has ended")
 
 
 def make_wary(client: Any) -> None:

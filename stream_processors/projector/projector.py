@@ -24,7 +24,7 @@ from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.projector.projection import Ending, PartitionProjection, read_ended
 from stream_processors.reachability import wait_for_kafka
 from stream_processors.settings import ProjectorSettings
-from stream_processors.wary_client import make_wary
+from stream_processors.wary_client import make_wary, require_fetching
 
 SOURCE = "stream_processors/projector"
 _POLL_MS = 200
@@ -141,6 +141,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
                 async with self._lock:
                     await self._open_desk(tp)
         found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH_COUNT)
+        require_fetching(self._consumer)
         async with self._lock:
             for tp, records in found.items():
                 await self._work(tp, [_log_record(record) for record in records])
