@@ -41,7 +41,7 @@ from student_records.viewpoints import viewpoints_for
 
 ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = Origin(OwnerId("teacher"), "tests")
-_WAIT_SECONDS = 30.0
+_WAIT_SECONDS = 60.0
 
 
 @dataclass
