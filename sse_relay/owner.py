@@ -46,7 +46,12 @@ class OwnerLog:
             self.tasks.pop(log.partition, None)
 
     def lose(self, partition: int, offset: int) -> None:
-        """Remember that records of a partition up to an offset can no longer be replayed."""
+        """Remember that records of a partition up to an offset can no longer be replayed.
+
+        Not those of old tasks that were read again: no stream of this owner was ever told of them.
+        """
+        if offset > self.last.get(partition, -1):
+            return
         self.lost[partition] = max(offset, self.lost.get(partition, -1))
 
     def forget(self, partition: int) -> None:

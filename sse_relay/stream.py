@@ -99,10 +99,12 @@ class Streams:
     def _owner_gap(self, ticket: Ticket, seen: dict[int, int]) -> str:
         """Tell why a composite cursor cannot be resumed from; raise BadCursor when it never could."""
         owner, gap = self._hub.owner(ticket.owner), ""
+        # A client that has seen a record of the window has seen all that was before the window.
+        is_recent = any(offset >= self._hub.partitions[number].begin for number, offset in seen.items())
         for number, partition in self._hub.partitions.items():
             gone = max(owner.lost.get(number, -1), partition.forgotten)
             if number not in seen:
-                gap = LOG_LOST if gone >= 0 or partition.cut else gap
+                gap = LOG_LOST if gone >= 0 or (partition.cut and not is_recent) else gap
             elif seen[number] < max(gone, partition.begin - 1):
                 gap = LOG_LOST
             elif not owner.holds(Position(number, seen[number])) and seen[number] > max(gone, partition.begin - 1):
