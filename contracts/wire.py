@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Wire(BaseModel):
-    """A value that crosses a process border: frozen and strictly typed; unknown fields are ignored."""
+    """A value that crosses a process border: frozen and strictly typed; unknown fields are ignored.
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    What does not fit is never repeated in an error: it may be a teacher's words.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)

@@ -15,6 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, BinaryIO
 
 import orjson
+import structlog
 
 from contracts.codec import Record
 from contracts.cursor import Position
@@ -26,7 +27,10 @@ from stream_processors.model_settings import ModelSettings
 from stream_processors.order import Order, WrittenOrder
 from stream_processors.services import Services
 
+_BROKEN = 70
 _ORPHANED = 75
+
+log = structlog.get_logger(__name__)
 
 
 class PipePublisher:
@@ -100,7 +104,11 @@ async def _carry_out_and_listen(
         os._exit(_ORPHANED)
 
     threading.Thread(target=listen, name="worker", daemon=True).start()
-    await carry_out(order, publisher, services)
+    try:
+        await carry_out(order, publisher, services)
+    except Exception as error:  # noqa: BLE001 - the rim: a traceback could hold notes
+        log.error("child.broken", task_id=order.request.task_id, error=type(error).__name__)
+        os._exit(_BROKEN)
     output.flush()
     os._exit(0)  # the thread still reads; there is nothing else to end
 

@@ -91,6 +91,11 @@ class Emitter:
         self._ended = False
         self._failure: BaseException | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether a record could not be published, so that nothing more can be."""
+        return self._failure is not None
+
     async def emit(self, event_type: type[E], **fields: Any) -> "asyncio.Future[Position]":
         """Queue an event behind all earlier ones; the future is Kafka's acknowledgement of it.
 

@@ -60,7 +60,8 @@ class _Execution:
         self._deadline = Deadline.until(request.end_deadline, services.clock)
         self._settled = settled_outcomes(known)
         self._writers: dict[int, VersionWriter] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], VersionWriter] = {}
+        self._broken: dict[VersionWriter, Exception] = {}
 
     async def run(self, cancelled: asyncio.Event) -> Position:
         """Work until the terminal event."""
@@ -77,6 +78,7 @@ class _Execution:
         if await self._write(cancelled):
             return await self._end_cancelled(started=True)
         await self.close()
+        await self._settle_broken()
         for writer in self._writers.values():
             await writer.fail(Reason.DEADLINE)
         return await self._end()
@@ -86,7 +88,7 @@ class _Execution:
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            done, pending = await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+            done, pending = await asyncio.wait(set(self._tasks), timeout=CLOSE_SECONDS)
             for task in done:
                 _ = task.cancelled() or task.exception()  # several may have died of one cause; the first one told it
             if pending:
@@ -98,7 +100,7 @@ class _Execution:
                 writer = VersionWriter(plan, assignment, self._emitter, self._services, self._deadline)
                 self._writers[plan.version] = writer
                 name = f"version {plan.version} of {self._request.task_id}"
-                self._tasks.add(asyncio.create_task(writer.write(), name=name))
+                self._tasks[asyncio.create_task(writer.write(), name=name)] = writer
 
     async def _write(self, cancelled: asyncio.Event) -> bool:
         """Wait for all versions, the deadline or a cancellation; tell whether it was the last."""
@@ -110,11 +112,30 @@ class _Execution:
                     {*running, watch}, timeout=self._deadline.remaining_seconds(), return_when=asyncio.FIRST_COMPLETED
                 )
                 running -= done
-                for task in done - {watch}:
-                    task.result()
+                for task in self._tasks.keys() & done:
+                    self._note_end(task)
             return bool(running) and watch.done()
         finally:
             watch.cancel()
+
+    def _note_end(self, task: "asyncio.Task[None]") -> None:
+        """Remember a version that a defect of ours has ended; what Kafka refused ends the attempt."""
+        if (error := task.exception()) is None:
+            return
+        if self._emitter.failed or not isinstance(error, Exception):
+            raise error
+        self._broken[self._tasks[task]] = error
+        _log.error("version.broken", task_id=self._request.task_id, error=type(error).__name__)
+
+    async def _settle_broken(self) -> None:
+        """Fail the broken versions alone; raise if nothing is settled that another try could lose."""
+        settled = self._settled or any(
+            writer.outcome.status is not VersionStatus.UNFINISHED for writer in self._writers.values()
+        )
+        if self._broken and not settled and not self._deadline.passed():
+            raise next(iter(self._broken.values()))
+        for writer in self._broken:
+            await writer.fail(Reason.INTERNAL)
 
     async def _end_cancelled(self, *, started: bool) -> Position:
         if started:

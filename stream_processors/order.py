@@ -48,7 +48,7 @@ class Publisher(Protocol):
 class WrittenOrder(BaseModel):
     """An order as it is handed to another process of the same release."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     request: GenerationRequest
     known: TaskState

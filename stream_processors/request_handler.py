@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from contracts.attempt import OUTSIDE, Attempt
 from contracts.codec import REQUEST_TYPE, Origin, decode_request, read_header, read_request_header, task_id_of
@@ -100,6 +100,8 @@ class RequestHandler:
         for _ in range(_TRY_COUNT):
             try:
                 await self._run(order)
+            except MessageSizeTooLargeError:
+                break  # what this task has to say is too long, today and in another worker: it fails, the others go on
             except (KafkaError, NotAcknowledged):
                 raise  # nothing can be written: the worker ends, and the request is delivered again
             except Exception as error:  # noqa: BLE001 - the rim: one broken task must not end the others
@@ -107,6 +109,7 @@ class RequestHandler:
                 order = replace(order, attempt=_after(order.attempt))
             else:
                 return
+        order = replace(order, attempt=_after(order.attempt))
         await self._fail(order, Reason.INTERNAL)
         await self._bury(job.delivery, Reason.INTERNAL)
 

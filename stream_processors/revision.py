@@ -13,6 +13,8 @@ _BYTES_OF_A_LETTER = 3
 _LEAST_LEFT = 0.5
 _TELLTALE_CHARACTERS = 20
 _SHORTEN_MARGINS = (0.97, 0.9)
+_MOST_FINDINGS = 100
+_GRAVITY = (Severity.BLOCK, Severity.REVIEW, Severity.STYLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,10 @@ class RevisionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """A text after the rules, its findings, and those of them for which it must be written anew."""
+    """A text after the rules, its gravest 100 findings, and those of them for which it must be written anew.
+
+    A text that repeats itself has thousands, and a record with all of them would be larger than Kafka takes.
+    """
 
     text: str = field(repr=False)
     findings: tuple[Finding, ...] = field(repr=False)
@@ -56,9 +61,10 @@ def mend(text: str, edition: Edition, item: Item) -> Mended:
     """
     settled = settle(text, edition, item)
     if len(settled.text.strip()) < len(text) * _LEAST_LEFT:
-        findings = check(text, edition, item)
+        findings = _gravest(check(text, edition, item))
         return Mended(text, findings, _blocking(findings))
-    return Mended(settled.text.strip(), settled.remaining, _blocking(settled.remaining))
+    findings = _gravest(settled.remaining)
+    return Mended(settled.text.strip(), findings, _blocking(findings))
 
 
 def shorter_target_characters(text: str, limit_bytes: int, shortened_count: int) -> int:
@@ -66,6 +72,14 @@ def shorter_target_characters(text: str, limit_bytes: int, shortened_count: int)
     share = limit_bytes / max(1, count_bytes(text))
     margin = _SHORTEN_MARGINS[min(shortened_count, len(_SHORTEN_MARGINS) - 1)]
     return max(1, int(len(text) * min(1.0, share) * margin))
+
+
+def _gravest(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return the gravest findings in the order of the text."""
+    if len(findings) <= _MOST_FINDINGS:
+        return findings
+    ranked = sorted(findings, key=lambda finding: _GRAVITY.index(finding.severity))[:_MOST_FINDINGS]
+    return tuple(sorted(ranked, key=lambda finding: finding.start))
 
 
 def _blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

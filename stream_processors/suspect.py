@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,8 @@ import structlog
 
 from contracts.codec import Record, read_header
 from contracts.cursor import Position
+from contracts.errors import RecordError
+from stream_processors.dispatcher import Known
 from stream_processors.emitter import EventPublisher
 from stream_processors.errors import ChildDied, ChildNotStarted
 from stream_processors.order import Order, WrittenOrder
@@ -59,12 +61,26 @@ class ChildLane:
         Raises ChildDied when the child ended without a terminal event, or went on behind the task's deadline, and
         ChildNotStarted when three in a row did not come up, which is nobody's fault but the machine's.
         """
-        async with self._turn:
+        async with self._slot(order):
             for _ in range(_START_COUNT - 1):
                 with suppress(ChildNotStarted):
                     return await self._run_child(order)
                 log.warning("child.not_started")
             return await self._run_child(order)
+
+    @asynccontextmanager
+    async def _slot(self, order: Order) -> AsyncIterator[None]:
+        """Wait for a turn; a task that is cancelled or overdue needs none, because its child only says so and ends."""
+        turn = asyncio.create_task(self._turn.acquire())
+        cancelled = asyncio.create_task(order.cancelled.wait())
+        left = (order.request.end_deadline - datetime.now(UTC)).total_seconds()
+        try:
+            await asyncio.wait({turn, cancelled}, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED)
+            yield
+        finally:
+            cancelled.cancel()
+            if not turn.cancel():
+                self._turn.release()
 
     async def _run_child(self, order: Order) -> Position:
         process = await asyncio.create_subprocess_exec(
@@ -92,7 +108,8 @@ class _Conversation:
         self._stdout = process.stdout
         self._order = order
         self._publisher = publisher
-        self._fold = PartitionFold()
+        key = order.request.task_id.encode()
+        self._fold = PartitionFold({key: Known(order.known, 0, order.known.progress.attempt)})
         self._terminal: asyncio.Future[Position] | None = None
 
     async def hold(self) -> Position:
@@ -115,17 +132,25 @@ class _Conversation:
         return await self._conclude()
 
     async def _listen(self) -> None:
-        while line := await self._stdout.readline():
+        while line := await self._next_line():
             try:
                 said = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                return  # killed in the middle of a line
-            await self._publish(said["number"], _record(said))
+                number, record = int(said["number"]), _record(said)
+                is_terminal = read_header(record.headers).terminal
+            except (ValueError, TypeError, LookupError, RecordError):
+                return  # killed in the middle of a line, or out of its mind: nothing more of it is believed
+            await self._publish(number, record, is_terminal=is_terminal)
 
-    async def _publish(self, number: int, record: Record) -> None:
+    async def _next_line(self) -> bytes:
+        try:
+            return await self._stdout.readline()
+        except ValueError:  # a line over the limit
+            return b""
+
+    async def _publish(self, number: int, record: Record, *, is_terminal: bool) -> None:
         self._fold.add(record.key, record.value, record.headers)
         acknowledged = await self._publisher.publish(record)
-        if read_header(record.headers).terminal:
+        if is_terminal:
             self._terminal = acknowledged
         acknowledged.add_done_callback(lambda done: self._acknowledge(number, done))
 

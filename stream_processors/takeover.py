@@ -4,7 +4,7 @@ Headers decide nearly everything; of the values only those of settled versions a
 is needed to go on with it. What is kept is bounded by the tasks that were running, plus one id for each that ended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from contracts.attempt import OUTSIDE, Attempt
@@ -23,10 +23,10 @@ _WITH_VALUE = frozenset(map(_name, (TaskStarted, VersionCompleted, VersionFailed
 
 
 class PartitionFold:
-    """Folds the events of one partition, in log order, into its history."""
+    """Folds the events of one partition, in log order, into its history; `known` is what was folded of it before."""
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, Known] = {}
+    def __init__(self, known: Mapping[bytes, Known] | None = None) -> None:
+        self._known: dict[bytes, Known] = dict(known or {})
         self._ended: set[bytes] = set()
         self.unreadable_count = 0
 

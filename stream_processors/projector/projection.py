@@ -37,8 +37,14 @@ class OpenTask:
     item: str
     limit: Limit
     accepted_at: datetime
+    start_deadline: datetime
     end_deadline: datetime
     started: bool = False
+
+    @property
+    def deadline(self) -> datetime:
+        """When something must have happened: a task in a queue that stands still is not told by any worker."""
+        return self.end_deadline if self.started else min(self.start_deadline, self.end_deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +88,7 @@ class PartitionProjection:
 
     def overdue(self, before: datetime) -> list[tuple[TaskExpired, OwnerId]]:
         """Return the events that end tasks whose deadline was before a time, as nobody's attempt."""
-        return [
-            (_expired(key, task, before), task.owner) for key, task in self._open.items() if task.end_deadline < before
-        ]
+        return [(_expired(key, task, before), task.owner) for key, task in self._open.items() if task.deadline < before]
 
     def forget(self, before_ms: int) -> None:
         """Forget tasks that ended before a time, but never one that a successor would read again."""
@@ -127,6 +131,7 @@ def _opened(record: LogRecord, owner: OwnerId, event: TaskAccepted) -> OpenTask:
         item=sys.intern(event.item),
         limit=event.limit,
         accepted_at=event.accepted_at,
+        start_deadline=event.start_deadline,
         end_deadline=event.end_deadline,
     )
 
