@@ -67,7 +67,9 @@ ENVIRONMENT = {
 
 
 def run(plan: Plan, directory: Path, say: Callable[[str], None]) -> Report:
-    """Run a plan in an empty directory and return its table."""
+    """Run a plan in an empty directory and return its table; raise FileExistsError when it is not empty."""
+    if directory.exists() and any(directory.iterdir()):
+        raise FileExistsError(f"{directory} holds another run: its tasks would be judged by this run's calls")
     settings = LocalSettings.model_validate(
         {
             "run_directory": directory,
