@@ -81,6 +81,9 @@ async def joining(stage: Scene, *, task_count: int = 48, seconds: float = 15) ->
     """A worker joins while long tasks run: those of partitions that stay go on, and only those that move begin anew."""
     first = stage.worker("first")
     await first.logged("assignment.taken", 90)
+    gate = stage.call_log.with_name("gate")
+    second = stage.worker("second", gate=gate)
+    await second.logged("gate.reached", 90)
     notes = f"[[pieces={int(seconds * 5)} pause=0.2]]"
     tasks = await stage.client.submit_all([notes] * task_count)
 
@@ -88,7 +91,7 @@ async def joining(stage: Scene, *, task_count: int = 48, seconds: float = 15) ->
         return all(any(isinstance(event, VersionDelta) for event in log.of(task)) for task in tasks)
 
     await stage.client.log_when(are_writing, timeout_seconds=90)
-    second = stage.worker("second")
+    gate.touch()
     await second.logged('"partition_count": [1-9].*assignment.taken', 90)
     stayed = int((await first.logged(r'"stayed_count": ([1-9]\d*)', 90))[1])
     log = await stage.client.log_when_ended(*tasks, timeout_seconds=120)
@@ -97,6 +100,7 @@ async def joining(stage: Scene, *, task_count: int = 48, seconds: float = 15) ->
     begun: dict[bool, set[int]] = defaultdict(set)
     for task in tasks:
         begun[_start_count(log, task) > 1].add(partitions[task])
+    assert begun[True], "no task ran when the worker joined"
     assert not begun[True] & begun[False], "a task of a partition that stayed began again"
     assert len(begun[True]) <= stage.client.topics.partition_count - stayed
     pauses = [_longest_pause(log, task) for task in tasks if partitions[task] in begun[False]]

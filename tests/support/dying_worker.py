@@ -1,6 +1,7 @@
 """A worker that kills itself at one named point of a task's life; everything that is not wrapped is the product's own.
 
 WORKER_DIE_AT names the point, or is empty. WORKER_CALL_LOG gets a line for each call of the model.
+With WORKER_GATE it joins its group when that file exists, so that a test chooses the moment and not the machine.
 The second version is called only when the first one is settled in the log, so that every point has one place.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from contracts.codec import Record, RecordHeader, read_header
 from contracts.cursor import Position
@@ -28,6 +30,8 @@ from stream_processors.services import Services
 from stream_processors.settings import WorkerSettings
 from student_records.edition import Edition, edition_of
 from tests.support.scripted_model import ScriptedModel
+
+log = structlog.get_logger(__name__)
 
 
 class Point(StrEnum):
@@ -145,6 +149,10 @@ async def _run(settings: WorkerSettings) -> int:
         new_committer=partial(DyingCommitter, fate=fate),
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    if gate := os.environ.get("WORKER_GATE"):
+        log.info("gate.reached")
+        while not Path(gate).exists():  # noqa: ASYNC240, ASYNC110 - another process opens it, and nothing else runs
+            await asyncio.sleep(0.02)
     return await worker.run()
 
 
