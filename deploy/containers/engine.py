@@ -62,6 +62,7 @@ class Engine:
         if os.geteuid() != 0:
             raise EngineFailed("No Docker engine answers and starting one needs root: start it, or do this as root.")
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._forget_a_dead_one()
         with self.log.open("wb") as log:
             process = subprocess.Popen(
                 self._command(dockerd),
@@ -91,6 +92,12 @@ class Engine:
                 raise EngineFailed(f"The Docker engine (process {pid}) does not end; see {self.log}.")
             time.sleep(_POLL_SECONDS)
         return True
+
+    def _forget_a_dead_one(self) -> None:
+        """Remove what a killed engine left: it takes a number that is a dead process, or another's, for itself."""
+        if self.pid is None:
+            for left in ("dockerd.pid", "exec/containerd/containerd.pid"):
+                (self.folder / left).unlink(missing_ok=True)
 
     def _command(self, dockerd: str) -> list[str]:
         return [

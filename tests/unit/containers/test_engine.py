@@ -59,3 +59,17 @@ def test_an_engine_that_ends_at_once_is_reported_with_the_end_of_its_log(tmp_pat
     (tmp_path / "dockerd").chmod(0o755)
     with pytest.raises(EngineFailed, match="no room for records" if os.geteuid() == 0 else "needs root"):
         Engine(tmp_path / "engine", tmp_path / "docker.sock", programs=str(tmp_path)).start()
+
+
+def test_what_a_killed_engine_left_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    (folder / "exec" / "containerd").mkdir(parents=True)
+    left = [folder / "dockerd.pid", folder / "exec" / "containerd" / "containerd.pid"]
+    for file in left:
+        file.write_text(str(os.getpid()))  # a number that another process has by now
+    dockerd = tmp_path / "dockerd"
+    dockerd.write_text("#!/bin/sh\nexit 3\n")
+    dockerd.chmod(0o755)
+    with pytest.raises(EngineFailed):
+        Engine(folder, tmp_path / "docker.sock", programs=f"{tmp_path}:/bin:/usr/bin").start()
+    assert not any(file.exists() for file in left)
