@@ -79,6 +79,7 @@ class Answers:
         expires_at = issued_at + self._ttl
         ticket = Ticket(task.owner, expires_at, task.task_id, task.start)
         path = f"/v1/tasks/{task.task_id}"
+        place = f"?partition={task.start.partition}"  # a gateway cannot look into a ticket
         return TaskAnswer(
             task_id=task.task_id,
             stage="queued",
@@ -92,8 +93,8 @@ class Answers:
             ticket=sign_ticket(ticket, self._key, now=issued_at),
             ticket_expires_at=expires_at.replace(microsecond=0),
             links=TaskLinks(
-                events=f"{self._relay_url}{path}/events",
-                snapshot=f"{self._relay_url}{path}",
+                events=f"{self._relay_url}{path}/events{place}",
+                snapshot=f"{self._relay_url}{path}{place}",
                 cancel=f"{api_url}{path}/cancel",
             ),
         )

@@ -26,9 +26,9 @@ HEADERS = (
 class StreamAnswer:
     """Begins a stream, then leaves the connection to its subscriber."""
 
-    def __init__(self, subscriber: Subscriber, retry_ms: int) -> None:
+    def __init__(self, subscriber: Subscriber, retry_ms: int, first: bytes = b"") -> None:
         self._subscriber = subscriber
-        self._head = encode_retry(jittered(retry_ms))
+        self._head = encode_retry(jittered(retry_ms)) + first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""

@@ -8,6 +8,7 @@ and they answer requests that are not in the plain form, by the same two functio
 import re
 from collections.abc import Awaitable
 
+import orjson
 from litestar.config.cors import CORSConfig
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -15,6 +16,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from sse_relay.answer import EndAnswer, OverloadAnswer, ProblemAnswer, StreamAnswer
 from sse_relay.authorisation import one_header, one_parameter
 from sse_relay.errors import Overload, Refusal
+from sse_relay.frame import encode_frame
 from sse_relay.relay import Relay
 
 OWNER_PATH = "/v1/events"
@@ -70,10 +72,10 @@ class Entrance:
 async def answer_task(relay: Relay, scope: HTTPScope, task_text: str) -> ASGIApp:
     """Return the answer to a request for one task's stream; raise a Refusal."""
     ticket = relay.authorisation.verify(scope["headers"], scope["query_string"])
-    cursor = _cursor(scope)
+    cursor, partition = _cursor(scope), named_partition(scope)
     try:
         relay.refuse_when_draining()
-        subscriber = await relay.streams.open_task(ticket, task_text, cursor)
+        subscriber = await relay.streams.open_task(ticket, task_text, cursor, partition)
     except Overload as overload:
         return _overloaded(relay, overload)
     if subscriber is None:
@@ -86,14 +88,26 @@ async def answer_task(relay: Relay, scope: HTTPScope, task_text: str) -> ASGIApp
 async def answer_owner(relay: Relay, scope: HTTPScope) -> ASGIApp:
     """Return the answer to a request for the stream of everything of an owner; raise a Refusal."""
     ticket = relay.authorisation.verify(scope["headers"], scope["query_string"])
-    cursor = _cursor(scope)
+    cursor, partition = _cursor(scope), named_partition(scope)
     try:
         relay.refuse_when_draining()
-        subscriber = await relay.streams.open_owner(ticket, cursor)
+        subscriber = await relay.streams.open_owner(ticket, cursor, partition)
     except Overload as overload:
         return _overloaded(relay, overload)
     relay.tally.stream_count["owner_resume" if cursor else "owner_snapshot"] += 1
-    return StreamAnswer(subscriber, relay.settings.retry_ms)
+    return StreamAnswer(subscriber, relay.settings.retry_ms, _shard(relay) if partition else b"")
+
+
+def named_partition(scope: HTTPScope) -> str:
+    """Return what a URL says of the partition, or an empty text; raise BadRequest when it says it twice."""
+    return one_parameter(scope["query_string"], "partition")
+
+
+def _shard(relay: Relay) -> bytes:
+    """Say which part of an owner's tasks a stream has: whoever asks for one partition gets those beside it as well."""
+    settings = relay.settings
+    content = {"partitions": settings.own_partitions, "partition_count": settings.partition_count}
+    return encode_frame(b"shard", orjson.dumps(content))
 
 
 def _cursor(scope: HTTPScope) -> str:

@@ -4,11 +4,13 @@ RelayError
 ├── Refusal                 an answer that is not a stream; each knows its status
 │   ├── BadRequest          400  a header or parameter that is there twice
 │   ├── BadCursor           400  not a cursor, or one of another task
+│   ├── WrongPartition      400  the URL names no partition, or another one than the ticket
 │   ├── TicketRefused       401  none, or not one of ours for this use
 │   ├── TicketOutdated      401  was good once: fetch a new one
 │   ├── UnknownTask         404  not there, or not for this ticket: both alike
 │   ├── TaskGone            410  older than the topic's retention
 │   ├── OtherShard          421  another relay has this partition
+│   ├── PartitionNeeded     421  this relay has a part, and the URL does not say which one is wanted
 │   └── NotCaughtUp         503  a snapshot cannot be had yet
 ├── Overload                no room, or too far behind: told on the stream, because EventSource gives up on a 503
 └── TopicUnusable           the topic is not there, or not as it is declared
@@ -38,6 +40,12 @@ class BadCursor(Refusal):
     """Not a cursor, or one that names a record of something else."""
 
     status, slug, title = 400, "bad-cursor", "The cursor does not belong to this stream"
+
+
+class WrongPartition(Refusal):
+    """A `?partition=` that is none, or not the one that the ticket begins in."""
+
+    status, slug, title = 400, "wrong-partition", "The URL names a partition that does not fit"
 
 
 class TicketRefused(Refusal):
@@ -70,6 +78,12 @@ class OtherShard(Refusal):
     """This relay does not own the task's partition."""
 
     status, slug, title = 421, "other-shard", "Another relay owns this task's partition"
+
+
+class PartitionNeeded(Refusal):
+    """This relay has only some partitions, so it cannot tell what it does not have from what there is not."""
+
+    status, slug, title = 421, "partition-needed", "This address has parts: the URL must name a partition"
 
 
 class NotCaughtUp(Refusal):

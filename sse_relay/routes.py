@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from sse_relay.answer import PROBLEM, problem_content
-from sse_relay.entrance import OWNER_PATH, answer_owner, answer_task
+from sse_relay.entrance import OWNER_PATH, answer_owner, answer_task, named_partition
 from sse_relay.errors import Refusal
 from sse_relay.relay import Relay
 
@@ -29,14 +29,15 @@ def _content(media_type: str, description: str) -> ResponseSpec:
 _STREAM_ANSWERS = {
     200: _content("text/event-stream", "The stream; docs/PROTOCOL.md names its events"),
     204: ResponseSpec(None, description="The cursor is the task's end: everything has been seen"),
-    400: _refusal("Not a cursor of this stream, or a repeated parameter"),
+    400: _refusal("Not a cursor of this stream, not its partition, or a repeated parameter"),
     401: _refusal("No ticket, an expired one, or not one of ours"),
+    421: _refusal("Another relay owns the partition, or the URL has to name one"),
 }
 _TASK_REFUSALS = {
     401: _refusal("No ticket, an expired one, or not one of ours"),
     404: _refusal("No such task for this ticket"),
     410: _refusal("The task is older than what is kept"),
-    421: _refusal("Another relay owns this task's partition"),
+    421: _refusal("Another relay owns the partition, or the URL has to name one"),
 }
 _SNAPSHOT_ANSWERS = {
     200: _content("application/json", "The state, with the cursor that it is valid for"),
@@ -60,7 +61,7 @@ async def watch_owner(request: RawRequest, relay: NamedDependency[Relay]) -> ASG
 async def read_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> Response[bytes]:
     """Return the snapshot of one task, with the cursor that it is valid for."""
     ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
-    content = await relay.streams.snapshot(ticket, task_id)
+    content = await relay.streams.snapshot(ticket, task_id, named_partition(request.scope))
     return Response(content, media_type="application/json", headers=_NO_STORE)
 
 

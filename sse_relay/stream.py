@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from datetime import UTC, datetime
 
@@ -10,7 +11,16 @@ from contracts.errors import CursorError, TaskIdError
 from contracts.task import TaskId, parse_task_id
 from contracts.ticket import Ticket
 from sse_relay.archive import Archive
-from sse_relay.errors import BadCursor, NotCaughtUp, OtherShard, Overload, TicketRefused, UnknownTask
+from sse_relay.errors import (
+    BadCursor,
+    NotCaughtUp,
+    OtherShard,
+    Overload,
+    PartitionNeeded,
+    TicketRefused,
+    UnknownTask,
+    WrongPartition,
+)
 from sse_relay.hub import Hub
 from sse_relay.log import TaskLog
 from sse_relay.seats import Seat
@@ -19,6 +29,7 @@ from sse_relay.subscriber import LOG_LOST, LOG_RESET, OwnerSubscriber, Subscribe
 
 _ASK_SECONDS = 1.0
 """How long to wait for a record to come in before Kafka is asked whether it exists."""
+_PARTITION = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
 
 
 class Streams:
@@ -29,26 +40,30 @@ class Streams:
         self._hub = hub
         self._archive = archive
 
-    async def snapshot(self, ticket: Ticket, task_text: str) -> bytes:
+    async def snapshot(self, ticket: Ticket, task_text: str, partition_text: str = "") -> bytes:
         """Return a task's snapshot as JSON, or raise a Refusal."""
         deadline = self._deadline()
         task_id = self._task_id(ticket, task_text)
+        partition = self._partition(ticket, partition_text)
         try:
-            await self._reach_start(ticket, deadline)
+            await self._reach_start(ticket, partition, None, deadline)
             return self._hub.snapshot(await self._log(ticket, task_id))
         except Overload:
             raise NotCaughtUp("not yet") from None
 
-    async def open_task(self, ticket: Ticket, task_text: str, cursor_text: str) -> Subscriber | None:
+    async def open_task(
+        self, ticket: Ticket, task_text: str, cursor_text: str, partition_text: str = ""
+    ) -> Subscriber | None:
         """Return the subscriber of one task, or None when its cursor is the task's end; raise Refusal or Overload."""
         deadline = self._deadline()
         task_id = self._task_id(ticket, task_text)
+        partition = self._partition(ticket, partition_text)
         cursor = _task_cursor(cursor_text)
         if cursor and cursor.end and ticket.task_id and not self._hub.find(task_id, cursor.position.partition):
             return None  # the cursor itself says that everything has been seen
         seat = self._hub.seats.take(ticket.owner)
         try:
-            await self._reach_start(ticket, deadline)
+            await self._reach_start(ticket, partition, cursor, deadline)
             subscriber = await self._task_subscriber(ticket, task_id, cursor, seat, deadline)
         except BaseException:
             seat.release()
@@ -57,10 +72,14 @@ class Streams:
             seat.release()
         return subscriber
 
-    async def open_owner(self, ticket: Ticket, cursor_text: str) -> Subscriber:
-        """Return the subscriber of everything of the ticket's owner; raise Refusal or Overload."""
+    async def open_owner(self, ticket: Ticket, cursor_text: str, partition_text: str = "") -> Subscriber:
+        """Return the subscriber of everything of the ticket's owner; raise Refusal or Overload.
+
+        A relay that has only some partitions has only a part of it, which has to be asked for by one of them.
+        """
         if ticket.task_id is not None:
             raise TicketRefused("a ticket for one task")
+        self._require_part(self._partition(ticket, partition_text))
         deadline = self._deadline()
         seen = _owner_cursor(cursor_text)
         seat = self._hub.seats.take(ticket.owner)
@@ -129,8 +148,27 @@ class Streams:
             raise UnknownTask("a ticket for another task")
         return task_id
 
-    async def _reach_start(self, ticket: Ticket, deadline: float) -> None:
+    def _partition(self, ticket: Ticket, text: str) -> int | None:
+        """Return the partition that a URL names, if it does; it is for the gateway, and has only to be right."""
+        if not text:
+            return None
+        if not _PARTITION.fullmatch(text) or int(text) >= self._settings.partition_count:
+            raise WrongPartition("no such partition")
+        if ticket.start is not None and int(text) != ticket.start.partition:
+            raise WrongPartition("not the ticket's")
+        return int(text)
+
+    def _require_part(self, partition: int | None) -> None:
+        """Raise OtherShard or PartitionNeeded unless this relay has all that can be meant."""
+        if partition is None and len(self._hub.partitions) < self._settings.partition_count:
+            raise PartitionNeeded("a part of the partitions")
+        if partition is not None and partition not in self._hub.partitions:
+            raise OtherShard("not a partition of this relay")
+
+    async def _reach_start(self, ticket: Ticket, partition: int | None, cursor: Cursor | None, deadline: float) -> None:
         if ticket.start is None:
+            if cursor is None or partition is not None:
+                self._require_part(partition)
             await self._caught_up(deadline)
         elif not await self._reach(ticket.start, deadline):
             raise UnknownTask("the log ends before the ticket begins")

@@ -98,11 +98,12 @@ async def test_the_answer_is_what_the_protocol_promises(client: httpx2.AsyncClie
     assert body["limit"] == {"characters": 500, "bytes": 1500}
     assert [version["version"] for version in body["versions"]] == [1, 2]
     assert answer.headers["cache-control"] == "no-store"
-    assert body["links"]["events"] == f"http://127.0.0.1:8001/v1/tasks/{body['task_id']}/events"
     public_key = load_public_key(settings.ticket_key_file.with_name("ticket.pub.pem").read_bytes())
     ticket = verify_ticket(body["ticket"], public_key)
     (event_record,) = await records_of(settings, settings.topics.events)
     assert (ticket.task_id, ticket.start) == (body["task_id"], Position(event_record.partition, event_record.offset))
+    stream = f"http://127.0.0.1:8001/v1/tasks/{body['task_id']}/events?partition={event_record.partition}"
+    assert body["links"]["events"] == stream
 
 
 async def test_the_same_key_gets_the_same_answer_and_writes_nothing(

@@ -129,7 +129,7 @@ def test_everything_killed_at_once_goes_on_after_a_start(mid_task: tuple[System,
 
 def test_curl_sees_the_documented_protocol(system: System) -> None:
     task = submit(system.api_url, sample_notes()[1].body)
-    curl = ["curl", "-sN", "--max-time", "60", f"{task.events_url}?ticket={task.ticket}"]
+    curl = ["curl", "-sN", "--max-time", "60", f"{task.events_url}&ticket={task.ticket}"]
     stream = subprocess.run(curl, capture_output=True, text=True, check=True, timeout=90).stdout
     blocks = [block.split("\n") for block in stream.split("\n\n") if block and not block.startswith(":")]
     events = [dict(line.split(": ", 1) for line in block if not line.startswith(":")) for block in blocks]

@@ -77,7 +77,8 @@ async def test_a_refusal_is_the_same_problem_at_both_doors(
     ask: Ask, key: Ed25519PrivateKey, path: str, origin: str
 ) -> None:
     good, late, another = ticket(key), ticket(key, seconds=-60), ticket(key, new_task_id())
-    for query in ("", "ticket=x", late, another, f"{good}&after=x", f"{good}&after=0-0&after=0-1"):
+    wrong, twice = f"{good}&partition=1", f"{good}&partition=0&partition=0"
+    for query in ("", "ticket=x", late, another, f"{good}&after=x", f"{good}&after=0-0&after=0-1", wrong, twice):
         (status, headers, body), (other_status, other_headers, other_body) = [
             await ask(door, query, origin=origin) for door in (path, f"{path}/")
         ]

@@ -13,7 +13,17 @@ from contracts.events import Event
 from contracts.task import OwnerId, TaskId, new_task_id
 from contracts.ticket import Ticket
 from sse_relay.archive import Archive, OldRecord, OldRecords
-from sse_relay.errors import BadCursor, NotCaughtUp, OtherShard, Overload, TaskGone, TicketRefused, UnknownTask
+from sse_relay.errors import (
+    BadCursor,
+    NotCaughtUp,
+    OtherShard,
+    Overload,
+    PartitionNeeded,
+    TaskGone,
+    TicketRefused,
+    UnknownTask,
+    WrongPartition,
+)
 from sse_relay.hub import Hub
 from sse_relay.record import HeaderReader
 from sse_relay.seats import Seats
@@ -235,6 +245,62 @@ async def test_another_shards_partition_is_not_answered_for(settings: Settings) 
     task = new_task_id()
     with pytest.raises(OtherShard):
         await scene.events(ticket(task, Position(0, 0)), task)
+
+
+async def test_a_partition_in_the_url_has_to_be_the_tickets(scene: Scene) -> None:
+    story = TaskStory(new_task_id())
+    positions = scene.write(*story_events(story))
+    own, everything = ticket(story.task_id, positions[0]), ticket()
+    for who in (own, everything):
+        for named in ("", str(PARTITION)):
+            (snapshot,) = scene.seen_by(await scene.streams.open_task(who, story.task_id, "", named))
+            assert (await scene.streams.snapshot(who, story.task_id, named)) == snapshot.data.encode()
+        for wrong in ("3", "99999", "100000", "01", "-1", " 1", "1 ", "x", "²"):
+            with pytest.raises(WrongPartition):
+                await scene.streams.open_task(who, story.task_id, "", wrong)
+            with pytest.raises(WrongPartition):
+                await scene.streams.snapshot(who, story.task_id, wrong)
+            with pytest.raises(WrongPartition):
+                await scene.streams.open_owner(everything, "", wrong)
+    with pytest.raises(WrongPartition):
+        await scene.streams.open_task(own, story.task_id, "", "0")
+    with pytest.raises(WrongPartition):
+        await scene.streams.open_task(own, story.task_id, f"{positions[-1]}-end", "0")
+
+
+async def test_a_shard_says_that_it_is_a_part_and_never_that_something_is_not_there(settings: Settings) -> None:
+    scene, story = Scene(settings.model_copy(update={"partitions": (0, PARTITION)})), TaskStory(new_task_id())
+    scene.begin()
+    scene.write(*story_events(story))
+    streams = scene.streams
+    for missing in (
+        streams.open_owner(ticket(), ""),
+        streams.open_owner(ticket(), "2-0"),
+        streams.open_task(ticket(), story.task_id, ""),
+        streams.snapshot(ticket(), new_task_id()),
+    ):
+        with pytest.raises(PartitionNeeded):
+            await missing
+    for elsewhere in (
+        streams.open_owner(ticket(), "", "2"),
+        streams.open_owner(ticket(), "2-0", "0"),
+        streams.open_task(ticket(), story.task_id, "", "2"),
+        streams.open_task(ticket(), story.task_id, "2-0"),
+        streams.open_task(ticket(story.task_id, Position(2, 0)), story.task_id, "", "2"),
+    ):
+        with pytest.raises(OtherShard):
+            await elsewhere
+    with pytest.raises(UnknownTask):
+        await streams.snapshot(ticket(), new_task_id(), "0")
+    for named in ("0", str(PARTITION)):
+        events = scene.seen_by(await streams.open_owner(ticket(), "", named))
+        assert [event.type for event in events] == ["snapshot", "synced"]
+
+
+async def test_an_end_needs_no_state_on_a_shard_either(settings: Settings) -> None:
+    scene, task = Scene(settings.model_copy(update={"partitions": (PARTITION,)})), new_task_id()
+    scene.begin()
+    assert await scene.streams.open_task(ticket(task, Position(0, 0)), task, "0-4-end", "0") is None
 
 
 async def test_a_task_from_before_the_look_back_window_is_read_again(settings: Settings) -> None:
