@@ -174,7 +174,14 @@ class InProcess:
     async def __call__(self, order: Order) -> Position:
         """Return the place of the terminal event."""
         emitter = Emitter(self._publisher, order.request.task_id, order.attempt, order.origin, pace=self._pace)
-        return await execute(order.request, order.known, emitter, self._services, cancelled=order.cancelled)
+        return await execute(
+            order.request,
+            order.known,
+            emitter,
+            self._services,
+            cancelled=order.cancelled,
+            draft_counts=order.draft_counts,
+        )
 
 
 class WorkerProcess:

@@ -69,7 +69,14 @@ async def carry_out(
     """Execute an order; its events go to the publisher."""
     async with services as opened:
         emitter = Emitter(publisher, order.request.task_id, order.attempt, order.origin)
-        return await execute(order.request, order.known, emitter, opened, cancelled=order.cancelled)
+        return await execute(
+            order.request,
+            order.known,
+            emitter,
+            opened,
+            cancelled=order.cancelled,
+            draft_counts=order.draft_counts,
+        )
 
 
 def run_child(

@@ -41,11 +41,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the log tells of a task that has not ended."""
+    """What the log tells of a task that has not ended.
+
+    `draft_counts` says for each version how often its drafting has begun, whoever began it: so many calls may have been
+    made for it (one that waited for its turn counts twice).
+    """
 
     state: TaskState
     attempt_count: int = 0
     highest: Attempt = OUTSIDE
+    draft_counts: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

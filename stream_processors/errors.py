@@ -13,7 +13,7 @@ ProcessorError
 """
 
 from contracts.events import Reason
-from contracts.lifecycle import TaskState
+from stream_processors.dispatcher import Known
 
 NEVER_RETRIED = frozenset(
     {Reason.QUOTA_EXHAUSTED, Reason.UNAUTHORISED, Reason.REFUSED, Reason.INVALID_REQUEST},
@@ -73,12 +73,12 @@ class NotAcknowledged(ProcessorError):
 
 
 class ChildDied(ProcessorError):
-    """A child process that ended without a terminal event; `state` is what its task had come to."""
+    """A child process that ended without a terminal event; `known` is what its task had come to."""
 
-    def __init__(self, exit_status: int | None, state: TaskState) -> None:
+    def __init__(self, exit_status: int | None, known: Known) -> None:
         super().__init__(f"exit status {exit_status}")
         self.exit_status = exit_status
-        self.state = state
+        self.known = known
 
 
 class ChildNotStarted(ProcessorError):

@@ -1,6 +1,8 @@
 """The generation use case: from a request to its one terminal event."""
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import structlog
 
@@ -21,6 +23,7 @@ from contracts.lifecycle import TaskState
 from stream_processors.deadline import Deadline
 from stream_processors.emitter import Emitter
 from stream_processors.ending import completed_count, most_telling, settled_outcomes, total_usage
+from stream_processors.model_calls import discarded
 from stream_processors.services import Services
 from stream_processors.version_writer import Assignment, VersionWriter
 from student_records.errors import RecordsError
@@ -31,15 +34,23 @@ _log = structlog.get_logger("stream_processors.execution")
 
 
 async def execute(
-    request: GenerationRequest, known: TaskState, emitter: Emitter, services: Services, *, cancelled: asyncio.Event
+    request: GenerationRequest,
+    known: TaskState,
+    emitter: Emitter,
+    services: Services,
+    *,
+    cancelled: asyncio.Event,
+    draft_counts: Mapping[int, int] = MappingProxyType({}),
 ) -> Position:
     """Write a task's versions and return the place of its terminal event, acknowledged by Kafka.
 
-    `known` is the task's state as its log tells it; versions that are settled there stay and cost nothing. When
-    `cancelled` is set, calls are closed and the task ends as cancelled. When this coroutine itself is cancelled, or
-    Kafka takes no more records, calls are closed, nothing more is written, and the error goes on to the caller.
+    `known` is the task's state as its log tells it; versions that are settled there stay and cost nothing.
+    `draft_counts` says how many calls earlier attempts have begun for a version's draft; they count against its budget
+    and in its usage. When `cancelled` is set, calls are closed and the task ends as cancelled. When this coroutine
+    itself is cancelled, or Kafka takes no more records, calls are closed, nothing more is written, and the error goes
+    on to the caller.
     """
-    execution = _Execution(request, known, emitter, services)
+    execution = _Execution(request, known, emitter, services, draft_counts)
     try:
         return await execution.run(cancelled)
     finally:
@@ -52,9 +63,17 @@ async def execute(
 class _Execution:
     """One attempt: the writers of its versions, their tasks, and what was settled before."""
 
-    def __init__(self, request: GenerationRequest, known: TaskState, emitter: Emitter, services: Services) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        known: TaskState,
+        emitter: Emitter,
+        services: Services,
+        draft_counts: Mapping[int, int],
+    ) -> None:
         self._request = request
         self._known = known
+        self._draft_counts = draft_counts
         self._emitter = emitter
         self._services = services
         self._deadline = Deadline.until(request.end_deadline, services.clock)
@@ -97,7 +116,9 @@ class _Execution:
     def _begin(self, assignment: Assignment) -> None:
         for plan in self._request.versions:
             if plan.version not in self._settled:
-                writer = VersionWriter(plan, assignment, self._emitter, self._services, self._deadline)
+                writer = VersionWriter(
+                    plan, assignment, self._emitter, self._services, self._deadline, self._earlier_count(plan)
+                )
                 self._writers[plan.version] = writer
                 name = f"version {plan.version} of {self._request.task_id}"
                 self._tasks[asyncio.create_task(writer.write(), name=name)] = writer
@@ -160,7 +181,15 @@ class _Execution:
             return settled
         if (writer := self._writers.get(plan.version)) is not None:
             return writer.outcome
-        return VersionOutcome(version=plan.version, viewpoint=plan.viewpoint, status=VersionStatus.UNFINISHED)
+        return VersionOutcome(
+            version=plan.version,
+            viewpoint=plan.viewpoint,
+            status=VersionStatus.UNFINISHED,
+            usage=discarded(self._earlier_count(plan)),
+        )
+
+    def _earlier_count(self, plan: VersionPlan) -> int:
+        return self._draft_counts.get(plan.version, 0)
 
     def _closing(self) -> dict[str, object]:
         """What every terminal event tells."""

@@ -11,7 +11,7 @@ from contracts.codec import read_request_header
 from contracts.cursor import Position
 from contracts.errors import RecordError
 from contracts.topics import Topics
-from stream_processors.dispatcher import History
+from stream_processors.dispatcher import History, Known
 from stream_processors.errors import LogStalled
 from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.takeover import PartitionFold
@@ -79,6 +79,21 @@ class KafkaHistorian:
                     if (start := _start(record)) is not None and start.partition == partition:
                         return start
         return None
+
+
+async def recall_task(reader: LogReader, topics: Topics, key: bytes, start: Position) -> Known | None:
+    """Fold one task's events from the place of its acceptance to now; None when no worker wrote any, or it has ended.
+
+    Raises what Kafka raises, and LogStalled.
+    """
+    fold = PartitionFold()
+    async with aclosing(reader.read(topics.events.name, start.partition, start.offset)) as batches:
+        async for batch in batches:
+            for record in batch:
+                if record.key == key:
+                    fold.add(record.key, record.value, record.headers)
+            await asyncio.sleep(0)
+    return fold.history().known.get(key)
 
 
 def _start(record: LogRecord) -> Position | None:

@@ -21,7 +21,7 @@ async def open_services(settings: ModelSettings) -> AsyncIterator[Services]:
             model=model,
             limiter=Limiter(limits),
             breaker=Breaker(open_seconds=settings.breaker_open_seconds),
-            retry=RetryPolicy(call_budget=settings.call_budget),
+            retry=RetryPolicy(settings.call_budget, settings.total_call_budget),
         )
     finally:
         await model.close()

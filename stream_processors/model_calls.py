@@ -3,7 +3,7 @@
 import asyncio
 import random
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -51,19 +51,30 @@ class Customer:
 
 
 class ModelCalls:
-    """All calls of one version in one attempt; `usage` is what they cost, thrown-away ones included."""
+    """All calls of one version in one attempt; `usage` is what they cost, thrown-away ones included.
 
-    def __init__(self, services: Services, customer: Customer, deadline: Deadline) -> None:
+    `earlier_count` calls were begun by attempts before it: they are counted as discarded, with unknown tokens, and
+    leave fewer for this one.
+    """
+
+    def __init__(self, services: Services, customer: Customer, deadline: Deadline, earlier_count: int = 0) -> None:
         self._services = services
         self.customer = customer
         self._deadline = deadline
-        self.usage = Usage()
+        self._earlier_count = earlier_count
+        left = max(0, services.retry.total_call_budget - earlier_count)
+        self._policy = replace(services.retry, call_budget=min(services.retry.call_budget, left))
+        self.usage = discarded(earlier_count)
+
+    @property
+    def _count(self) -> int:
+        return self.usage.call_count - self._earlier_count
 
     async def ask(self, purpose: Purpose, prompt: Prompt, listener: Listener) -> str:
         """Return the model's text without what is not text of it; make failed calls again, or raise GivenUp."""
         failures = 0
         while True:
-            if self.usage.call_count >= self._services.retry.call_budget:
+            if self._count >= self._policy.call_budget:
                 raise GivenUp(Reason.BUDGET_EXHAUSTED)
             try:
                 return await self._call(purpose, prompt, listener, again=failures > 0)
@@ -73,9 +84,9 @@ class ModelCalls:
 
     async def _wait_for_another_try(self, error: ModelError, failures: int, listener: Listener) -> None:
         decision = decide(
-            self._services.retry,
+            self._policy,
             error,
-            Failures(self.usage.call_count, failures),
+            Failures(self._count, failures),
             self._deadline.remaining_seconds(),
             random.random(),  # noqa: S311 - jitter
         )
@@ -210,6 +221,11 @@ class _Meter:
             character_count=self._character_count,
             **facts,
         )
+
+
+def discarded(call_count: int) -> Usage:
+    """Return what calls cost of which only the number is known, and which brought nothing."""
+    return Usage(call_count=call_count, discarded_call_count=call_count)
 
 
 def _unusable(detail: str, finished: Finished) -> ModelError:

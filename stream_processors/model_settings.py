@@ -64,7 +64,9 @@ class ModelSettings(BaseSettings):
     tokens_per_minute: Count | None = None
     """Tokens of one process in any minute; None is no limit."""
     call_budget: Count = 6
-    """Calls of one version, failed ones, rewrites and shortenings included."""
+    """Calls of one version in one attempt, failed ones, rewrites and shortenings included."""
+    total_call_budget: Count = 20
+    """The same over all attempts, however many workers die; of earlier attempts the drafts are counted."""
     breaker_open_seconds: Seconds = 30.0
     """How long no call is made after the key or the quota was refused."""
 

@@ -1,7 +1,7 @@
 """An order: everything one attempt at a task needs, in this process or in one of its own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,13 +17,17 @@ from contracts.lifecycle import TaskState
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One attempt: the request, the task's state as its log tells it, who asks, and the signal to cancel."""
+    """One attempt: the request, the task's state as its log tells it, who asks, and the signal to cancel.
+
+    `draft_counts`: how often the drafting of each version has begun before (see `dispatcher.Known`).
+    """
 
     request: GenerationRequest
     known: TaskState
     attempt: Attempt
     origin: Origin
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    draft_counts: Mapping[int, int] = field(default_factory=dict)
 
 
 class Runner(Protocol):
@@ -54,6 +58,7 @@ class WrittenOrder(BaseModel):
     known: TaskState
     attempt: tuple[int, int]
     origin: Origin
+    draft_counts: dict[int, int]
 
     @classmethod
     def of(cls, order: Order) -> "WrittenOrder":
@@ -63,8 +68,9 @@ class WrittenOrder(BaseModel):
             known=order.known,
             attempt=(order.attempt.generation, order.attempt.boot_ms),
             origin=order.origin,
+            draft_counts=dict(order.draft_counts),
         )
 
     def order(self) -> Order:
         """Return the order."""
-        return Order(self.request, self.known, Attempt(*self.attempt), self.origin)
+        return Order(self.request, self.known, Attempt(*self.attempt), self.origin, draft_counts=self.draft_counts)

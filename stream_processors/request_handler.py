@@ -19,8 +19,10 @@ from stream_processors.dispatcher import Delivery, Job, Known
 from stream_processors.emitter import Emitter
 from stream_processors.ending import settled_outcomes, total_usage
 from stream_processors.errors import ChildDied, NotAcknowledged
+from stream_processors.historian import recall_task
 from stream_processors.kafka_publisher import partition_of
 from stream_processors.log_reader import LogReader
+from stream_processors.model_calls import discarded
 from stream_processors.order import Order, Publisher, Runner
 from stream_processors.suspect import is_suspect
 from stream_processors.takeover import next_attempt
@@ -80,6 +82,7 @@ class RequestHandler:
             next_attempt(job.generation, self._worker.boot_ms, known.highest),
             origin,
             job.cancelled,
+            known.draft_counts,
         )
         if is_suspect(job.crash_count, known.attempt_count) and not job.cancelled.is_set():
             await self._run_suspect(job, order)
@@ -97,8 +100,10 @@ class RequestHandler:
         return request, Origin(header.owner, self._worker.source, header.traceparent)
 
     async def _run_here(self, job: Job, order: Order) -> None:
-        for _ in range(_TRY_COUNT):
+        for number in range(_TRY_COUNT):
             try:
+                if number:
+                    order = await self._ordered_again(job.delivery, order)
                 await self._run(order)
             except MessageSizeTooLargeError:
                 break  # what this task has to say is too long, today and in another worker: it fails, the others go on
@@ -106,11 +111,9 @@ class RequestHandler:
                 raise  # nothing can be written: the worker ends, and the request is delivered again
             except Exception as error:  # noqa: BLE001 - the rim: one broken task must not end the others
                 log.error("task.attempt_failed", task_id=order.request.task_id, error=type(error).__name__)
-                order = replace(order, attempt=_after(order.attempt))
             else:
                 return
-        order = replace(order, attempt=_after(order.attempt))
-        await self._fail(order, Reason.INTERNAL)
+        await self._fail(await self._ordered_again(job.delivery, order), Reason.INTERNAL)
         await self._bury(job.delivery, Reason.INTERNAL)
 
     async def _run_suspect(self, job: Job, order: Order) -> None:
@@ -118,15 +121,26 @@ class RequestHandler:
             await self._run_in_child(order)
         except ChildDied as error:
             log.error("task.crashed_its_worker", task_id=order.request.task_id, exit_status=error.exit_status)
-            order = replace(order, attempt=_after(order.attempt), known=with_plan(error.state, order.request))
-            await self._fail(order, Reason.WORKER_CRASHED)
+            await self._fail(_again(order, error.known), Reason.WORKER_CRASHED)
             await self._bury(job.delivery, Reason.WORKER_CRASHED)
 
+    async def _ordered_again(self, delivery: Delivery, order: Order) -> Order:
+        """Return the order for the next attempt, with what the log tells of the one that broke."""
+        start = read_request_header(delivery.headers).start
+        known = await recall_task(self._reader, self._topics, delivery.key or b"", start)
+        return _again(order, known or Known(order.known, draft_counts=order.draft_counts))
+
     async def _fail(self, order: Order, reason: Reason) -> Position:
-        outcomes = tuple(settled_outcomes(order.known).values())
+        settled = settled_outcomes(order.known)
+        outcomes = tuple(settled.values())
+        thrown_away = sum(count for version, count in order.draft_counts.items() if version not in settled)
         emitter = Emitter(self._publisher, order.request.task_id, order.attempt, order.origin)
         return await emitter.finish(
-            TaskFailed, reason=reason, versions=outcomes, usage=total_usage(outcomes), ended_at=datetime.now(UTC)
+            TaskFailed,
+            reason=reason,
+            versions=outcomes,
+            usage=total_usage(outcomes) + discarded(thrown_away),
+            ended_at=datetime.now(UTC),
         )
 
     async def _put_aside(self, job: Job, error: RecordError) -> bool:
@@ -181,8 +195,14 @@ def with_plan(state: TaskState, request: GenerationRequest) -> TaskState:
     return replace(reduce(replace(state, progress=Progress()), accepted), progress=state.progress)
 
 
-def _after(attempt: Attempt) -> Attempt:
-    return Attempt(attempt.generation, attempt.boot_ms + 1)
+def _again(order: Order, known: Known) -> Order:
+    highest = max(order.attempt, known.highest)
+    return replace(
+        order,
+        attempt=Attempt(highest.generation, highest.boot_ms + 1),
+        known=with_plan(known.state, order.request),
+        draft_counts=known.draft_counts,
+    )
 
 
 def _kind(error: RecordError) -> str:

@@ -10,11 +10,13 @@ from stream_processors.errors import ModelError
 class RetryPolicy:
     """How often and how patiently calls are made again.
 
-    `call_budget` counts all calls of one version: drafts, rewrites and shortenings. Back-off doubles from
-    `first_seconds` to `longest_seconds`, and jitter takes up to half of it away.
+    `call_budget` counts all calls of one version in one attempt: drafts, rewrites and shortenings; with those that
+    earlier attempts began there may be at most `total_call_budget`. Back-off doubles from `first_seconds` to
+    `longest_seconds`, and jitter takes up to half of it away.
     """
 
     call_budget: int = 6
+    total_call_budget: int = 20
     first_seconds: float = 0.5
     longest_seconds: float = 20.0
 

@@ -83,14 +83,17 @@ class ChildLane:
                 self._turn.release()
 
     async def _run_child(self, order: Order) -> Position:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LINE_BYTES,
-            env=self._environment,
-            start_new_session=True,  # a Ctrl-C in the terminal is for the worker, which drains
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_LINE_BYTES,
+                env=self._environment,
+                start_new_session=True,  # a Ctrl-C in the terminal is for the worker, which drains
+            )
+        except OSError as error:
+            raise ChildNotStarted("the system started no process") from error
         try:
             return await _Conversation(process, order, self._publisher).hold()
         finally:
@@ -109,7 +112,8 @@ class _Conversation:
         self._order = order
         self._publisher = publisher
         key = order.request.task_id.encode()
-        self._fold = PartitionFold({key: Known(order.known, 0, order.known.progress.attempt)})
+        self._known = Known(order.known, 0, order.known.progress.attempt, order.draft_counts)
+        self._fold = PartitionFold({key: self._known})
         self._terminal: asyncio.Future[Position] | None = None
 
     async def hold(self) -> Position:
@@ -169,7 +173,7 @@ class _Conversation:
             async with asyncio.timeout(_EXIT_SECONDS):
                 await self._process.wait()
         known = self._fold.history().known.get(self._order.request.task_id.encode())
-        raise ChildDied(self._process.returncode, known.state if known else self._order.known)
+        raise ChildDied(self._process.returncode, known or self._known)
 
     def _say(self, message: Mapping[str, Any]) -> None:
         if not self._stdin.is_closing():

@@ -1,7 +1,8 @@
 """Takeover: what a partition's log tells its new owner before work on it starts.
 
-Headers decide nearly everything; of the values only those of settled versions are read, because nothing else of a task
-is needed to go on with it. What is kept is bounded by the tasks that were running, plus one id for each that ended.
+Headers decide nearly everything; of the values only those of settled versions and of phases are read, because nothing
+else of a task is needed to go on with it. What is kept is bounded by the tasks that were running, plus one id for each
+that ended.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import replace
 from contracts.attempt import OUTSIDE, Attempt
 from contracts.codec import RecordHeader, decode_event_value, read_header, task_id_of
 from contracts.errors import RecordError
-from contracts.events import TaskCancelling, TaskStarted, VersionCompleted, VersionFailed
+from contracts.events import Event, Phase, TaskCancelling, TaskStarted, VersionCompleted, VersionFailed, VersionPhase
 from contracts.lifecycle import TaskState, Verdict, judge, reduce
 from stream_processors.dispatcher import History, Known
 
@@ -19,6 +20,7 @@ def _name(event: type) -> str:
     return str(event.model_fields["type"].default)  # type: ignore[attr-defined]  # all events are pydantic models
 
 
+_PHASE = _name(VersionPhase)
 _WITH_VALUE = frozenset(map(_name, (TaskStarted, VersionCompleted, VersionFailed, TaskCancelling)))
 
 
@@ -54,12 +56,21 @@ class PartitionFold:
         progress, verdict = judge(state.progress, header.attempt, header.sequence, terminal=False)
         if verdict is Verdict.APPLY and header.type in _WITH_VALUE:
             state = reduce(state, decode_event_value(header.type, value))
-        begun = header.attempt > known.highest
+        draft_counts = known.draft_counts
+        if header.type == _PHASE and verdict is not Verdict.DUPLICATE:  # a zombie's call has been paid for as well
+            draft_counts = _counted(draft_counts, decode_event_value(header.type, value))
         return Known(
             replace(state, progress=progress),
-            known.attempt_count + begun,
+            known.attempt_count + (header.attempt > known.highest),
             max(known.highest, header.attempt),
+            draft_counts,
         )
+
+
+def _counted(draft_counts: Mapping[int, int], event: Event) -> Mapping[int, int]:
+    if not isinstance(event, VersionPhase) or event.phase is not Phase.DRAFTING:
+        return draft_counts
+    return {**draft_counts, event.version: draft_counts.get(event.version, 0) + 1}
 
 
 def next_attempt(generation: int, boot_ms: int, highest: Attempt) -> Attempt:

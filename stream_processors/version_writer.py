@@ -1,5 +1,6 @@
 """Writing one version: drafting, checking, fitting, and what is told of it on the way."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -53,7 +54,13 @@ class VersionWriter:
     """Writes one version; `outcome` tells at any moment what has become of it."""
 
     def __init__(
-        self, plan: VersionPlan, assignment: Assignment, emitter: Emitter, services: Services, deadline: Deadline
+        self,
+        plan: VersionPlan,
+        assignment: Assignment,
+        emitter: Emitter,
+        services: Services,
+        deadline: Deadline,
+        earlier_count: int,
     ) -> None:
         self._plan = plan
         self._assignment = assignment
@@ -61,7 +68,7 @@ class VersionWriter:
         self._emitter = emitter
         self._services = services
         customer = Customer(emitter.task_id, plan.version, emitter.attempt, least_letters(self._limit_bytes))
-        self._calls = ModelCalls(services, customer, deadline)
+        self._calls = ModelCalls(services, customer, deadline, earlier_count)
         self._phase = Phase.DRAFTING
         self._text = ""
         self._settled: VersionOutcome | None = None
@@ -177,8 +184,10 @@ class VersionWriter:
         return self._assignment.request.limit.bytes
 
     async def _enter(self, phase: Phase) -> None:
+        """Enter a phase once Kafka knows of it: so no call begins that the log cannot tell the next worker of."""
         self._phase = phase
-        await self._emitter.emit(VersionPhase, version=self._plan.version, phase=phase)
+        acknowledged = await self._emitter.emit(VersionPhase, version=self._plan.version, phase=phase)
+        await asyncio.shield(acknowledged)
 
     async def _show(self, text: str) -> None:
         if text != self._text:

@@ -22,7 +22,7 @@ async def test_what_earlier_attempts_completed_is_not_lost_with_a_child() -> Non
     with pytest.raises(ChildDied) as died:
         await running
     assert publisher.records, "the child has written something"
-    assert died.value.state.version(1).text == "지난 글"
+    assert died.value.known.state.version(1).text == "지난 글"
 
 
 KILLED_AFTER_START = (

@@ -1,6 +1,7 @@
 """A generation with everything around it in memory: one builder for the tests of the use case."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.attempt import Attempt
@@ -18,6 +19,7 @@ from stream_processors.model import Model
 from stream_processors.retry import RetryPolicy
 from stream_processors.revision import RevisionPolicy
 from stream_processors.services import Services
+from stream_processors.takeover import PartitionFold
 from student_records.edition import edition_of
 from student_records.items import Item
 from student_records.viewpoints import viewpoints_for
@@ -66,7 +68,7 @@ class Generation:
 
     model: Model = field(default_factory=FakeModel)
     request: GenerationRequest = field(default_factory=a_request)
-    publisher: MemoryPublisher = field(default_factory=MemoryPublisher)
+    publisher: MemoryPublisher = field(default_factory=lambda: MemoryPublisher(seconds=0))
     limits: Limits = field(default_factory=Limits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     revision: RevisionPolicy = field(default_factory=RevisionPolicy)
@@ -89,6 +91,15 @@ class Generation:
         return self.publisher.state(self.request.task_id)
 
     @property
+    def draft_counts(self) -> Mapping[int, int]:
+        """How often the drafting of each version has begun, as the next worker finds it in the log."""
+        fold = PartitionFold()
+        for record in self.publisher.records:
+            fold.add(record.key, record.value, record.headers)
+        known = fold.history().known.get(self.request.task_id.encode())
+        return known.draft_counts if known else {}
+
+    @property
     def terminal(self) -> Terminal:
         """The one terminal event."""
         (terminal,) = [event for event in self.publisher.events if event.terminal]
@@ -100,7 +111,15 @@ class Generation:
         self.attempt_count += 1
         emitter = Emitter(self.publisher, self.request.task_id, Attempt(self.attempt_count, 1), ORIGIN)
         return asyncio.create_task(
-            execute(self.request, self.state, emitter, self.services, cancelled=self.cancelled), name="execution"
+            execute(
+                self.request,
+                self.state,
+                emitter,
+                self.services,
+                cancelled=self.cancelled,
+                draft_counts=self.draft_counts,
+            ),
+            name="execution",
         )
 
     async def run(self) -> Position:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from contracts.attempt import Attempt
 from contracts.events import (
     Phase,
     Reason,
@@ -35,6 +36,7 @@ from student_records.byte_count import count_bytes
 from tests.support.clock import VirtualTimeLoop, virtual_time
 from tests.support.fake_model import CLEAN_TEXT, FakeModel, Script, failing
 from tests.support.generation import Generation, a_request
+from tests.support.memory_publisher import MemoryPublisher
 
 DRAFTING, CHECKING, FITTING = Phase
 MENDABLE_TEXT = CLEAN_TEXT + " 유튜브 영상을 보고 알게 된 점을 정리함."
@@ -105,6 +107,20 @@ async def test_the_first_words_are_published_as_soon_as_they_come() -> None:
     await generation.publisher.wait_for(VersionDelta)
     assert now() == 0.5
     await running
+
+
+@virtual_time
+async def test_no_call_begins_before_kafka_has_the_record_that_it_begins() -> None:
+    publisher = MemoryPublisher(seconds=60)
+    model = FakeModel().plays(Script(FORBIDDEN_TEXT)).plays(Script(), purpose=Purpose.REWRITE)
+    await Generation(model, a_request(version_count=1), publisher).run()
+    assert [call.purpose for call in model.calls] == [Purpose.DRAFT, Purpose.REWRITE]
+    told = [
+        published + 60
+        for published, event in zip(publisher.times, publisher.events, strict=True)
+        if isinstance(event, VersionPhase)
+    ]
+    assert model.started_at == told[:2]
 
 
 @virtual_time
@@ -330,10 +346,41 @@ async def test_another_tasks_pause_longer_than_this_task_fails_it_at_once() -> N
 async def test_versions_that_wait_for_their_turn_say_so_and_go_on() -> None:
     generation = Generation(FakeModel(), limits=Limits(concurrent_call_count=1))
     await generation.run()
-    assert [waiting.version for waiting in generation.publisher.of(TaskWaiting)] == [2, 3]
+    assert sorted(waiting.version or 0 for waiting in generation.publisher.of(TaskWaiting)) == [2, 3]
     assert isinstance(generation.terminal, TaskSucceeded)
     assert phases(generation, 3) == [DRAFTING, DRAFTING, CHECKING, FITTING]
     assert_sound(generation)
+
+
+async def break_off(generation: Generation) -> None:
+    """Make an attempt whose worker dies in mid-stream."""
+    running = generation.begin()
+    await generation.publisher.wait_for(VersionDelta, attempt=Attempt(generation.attempt_count, 1))
+    running.cancel()
+    await asyncio.wait([running])
+
+
+@virtual_time
+async def test_what_attempts_before_it_have_called_for_in_vain_is_told_at_the_end() -> None:
+    generation = Generation(FakeModel(), a_request(version_count=1))
+    await break_off(generation)
+    await break_off(generation)
+    await generation.run()
+    assert isinstance(generation.terminal, TaskSucceeded)
+    assert (generation.terminal.usage.call_count, generation.terminal.usage.discarded_call_count) == (3, 2)
+    assert_sound(generation)
+
+
+@virtual_time
+async def test_however_often_workers_die_a_version_is_called_for_only_so_often() -> None:
+    retry = RetryPolicy(call_budget=2, total_call_budget=3)
+    generation = Generation(model := FakeModel(), a_request(version_count=1), retry=retry)
+    for _ in range(3):
+        await break_off(generation)
+    await generation.run()
+    assert isinstance(generation.terminal, TaskFailed)
+    assert generation.terminal.reason is Reason.BUDGET_EXHAUSTED
+    assert len(model.calls) == generation.terminal.usage.call_count == 3
 
 
 @virtual_time

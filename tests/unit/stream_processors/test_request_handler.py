@@ -1,6 +1,6 @@
 """The request handler: sound requests run, everything else is kept, and exactly the culprit fails."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -13,7 +13,7 @@ from contracts.codec import Origin, RequestHeader, decode_request, encode_reques
 from contracts.commands import GenerationRequest
 from contracts.cursor import Position
 from contracts.dead_letter import DeadLetter
-from contracts.events import Reason, TaskFailed, TaskSucceeded
+from contracts.events import Phase, Reason, TaskFailed, TaskStarted, TaskSucceeded, VersionCompleted, VersionPhase
 from contracts.lifecycle import TaskState, VersionStage, VersionState
 from contracts.task import OwnerId
 from contracts.topics import Topics
@@ -21,8 +21,8 @@ from stream_processors.dispatcher import Delivery, Job, Known
 from stream_processors.emitter import Emitter
 from stream_processors.errors import ChildDied
 from stream_processors.kafka_publisher import partition_of
-from stream_processors.log_reader import LogReader
-from stream_processors.order import Order
+from stream_processors.log_reader import LogReader, LogRecord
+from stream_processors.order import Order, Runner
 from stream_processors.request_handler import RequestHandler, Worker
 from tests.support.generation import a_request
 from tests.support.memory_publisher import MemoryPublisher
@@ -52,13 +52,27 @@ class ScriptedRunner:
     publisher: MemoryPublisher
     failures: list[Exception] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
+    first: Runner | None = None
+    """Carries the first order out."""
 
     async def __call__(self, order: Order) -> Position:
         self.orders.append(order)
+        if self.first is not None and len(self.orders) == 1:
+            return await self.first(order)
         if self.failures:
             raise self.failures.pop(0)
         emitter = Emitter(self.publisher, order.request.task_id, order.attempt, order.origin)
         return await emitter.finish(TaskSucceeded, ended_at=datetime.now(UTC))
+
+
+class MemoryLog:
+    """Reads back what was published, as if all of it were in one partition."""
+
+    def __init__(self, publisher: MemoryPublisher) -> None:
+        self._publisher = publisher
+
+    async def read(self, topic: str, partition: int, offset: int) -> AsyncGenerator[list[LogRecord], None]:
+        yield [LogRecord(0, 0, record.key, record.value, record.headers) for record in self._publisher.records]
 
 
 class Bench:
@@ -70,7 +84,7 @@ class Bench:
             Worker("stream_processors/test", 1000),
             TOPICS,
             self.publisher,
-            cast("LogReader", None),  # only for records that name an acceptance
+            cast("LogReader", MemoryLog(self.publisher)),
             run=self.here,
             run_in_child=self.child,
         )
@@ -123,12 +137,15 @@ async def test_a_task_that_kills_its_child_fails_with_what_it_had_and_is_kept() 
     bench = Bench()
     request = a_request()
     settled = VersionState(1, stage=VersionStage.COMPLETED, text="글", characters=1, bytes=3)
-    bench.child.failures = [ChildDied(-9, TaskState(request.task_id, versions=(settled,)))]
+    bench.child.failures = [
+        ChildDied(-9, Known(TaskState(request.task_id, versions=(settled,)), draft_counts={1: 1, 2: 3}))
+    ]
     assert await bench.handle(a_job(crash_count=3))
     (failed,) = bench.publisher.of(TaskFailed)
     assert failed.reason is Reason.WORKER_CRASHED
     assert failed.attempt > bench.child.orders[0].attempt
     assert [outcome.text for outcome in failed.versions] == ["글"]
+    assert (failed.usage.call_count, failed.usage.discarded_call_count) == (3, 3)  # of the version that was not kept
     ((letter, key, value),) = bench.publisher.buried
     assert letter.reason == "worker_crashed"
     assert decode_request(key, value) == request
@@ -144,6 +161,28 @@ async def test_a_task_that_breaks_our_own_code_is_tried_again_and_then_fails() -
     (failed,) = bench.publisher.of(TaskFailed)
     assert failed.reason is Reason.INTERNAL
     assert len(bench.publisher.buried) == 1
+
+
+async def test_another_try_keeps_what_the_broken_one_has_settled_and_counts_its_calls() -> None:
+    bench = Bench()
+    request = a_request()
+
+    async def break_after_one_version(order: Order) -> Position:
+        emitter = Emitter(bench.publisher, request.task_id, order.attempt, order.origin)
+        await emitter.emit(TaskStarted)
+        for version in (1, 2):
+            await emitter.emit(VersionPhase, version=version, phase=Phase.DRAFTING)
+        await (await emitter.emit(VersionCompleted, version=1, text="글", characters=1, bytes=3))
+        raise ValueError("broken")
+
+    bench.here.first = break_after_one_version
+    assert await bench.handle(a_job())
+    second = bench.here.orders[1]
+    assert second.attempt > bench.here.orders[0].attempt
+    assert second.known.started
+    assert [version.settled for version in second.known.versions] == [True, False, False]
+    assert second.known.version(2).viewpoint == request.versions[1].viewpoint
+    assert second.draft_counts == {1: 1, 2: 1}
 
 
 async def test_a_kafka_that_takes_nothing_ends_the_worker_not_the_task() -> None:
