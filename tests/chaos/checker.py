@@ -1,6 +1,5 @@
 """Judge a run from the topics and the simulator's call log alone."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from contracts.events import (
     VersionStatus,
 )
 from contracts.lifecycle import Progress, TaskState, Verdict, judge, reduce
+from tests.chaos.drafts import Disturbances, Version, Why, made_again
 from tests.chaos.load import Accepted
 from tests.chaos.log_reader import Seen
 
@@ -63,7 +63,7 @@ class Histories:
         task.state = reduce(task.state, event)
         if isinstance(event, VersionCompleted):
             task.completed[event.version].append(event.text)
-        if isinstance(event, VersionCompleted | VersionFailed):
+        if isinstance(event, VersionCompleted | VersionFailed) and verdict is Verdict.APPLY:
             task.settled_at.setdefault(event.version, record.at)
         if isinstance(event, TerminalEvent) and task.terminal is None:
             task.terminal, task.terminal_at = event, record.at
@@ -95,14 +95,12 @@ class Report:
     after_end_count: int
     unreadable_count: int
     drafts_per_version: float
-    extra_draft_count: int
-    open_call_count: int
-    """Calls of the model that were open when a worker was hurt."""
-    unsettled_version_count: int
-    """Versions that were begun and not settled in the log when a worker was hurt: what may be paid for again.
-
-    Beside the open calls these are the answers that Kafka has not got yet, many while a broker is away.
-    """
+    made_again: Mapping[Why, int]
+    """Drafts that were made again, by why."""
+    unexplained: list[str]
+    """Versions whose answer was lost although Kafka was there and no worker died."""
+    in_flight_count: int
+    """Calls that were open, or just over, when a worker died, stopped or came back, or a broker went."""
     longest_after_fault_seconds: float
     deaths: Sequence[str]
     """Processes that ended although nobody shot at them; they were started again."""
@@ -118,11 +116,19 @@ class Report:
             "result missing": self.result_missing,
             "result wrong": self.result_wrong,
             "readers disagree": self.disagreement,
+            "answers lost without a cause": self.unexplained,
         }
         broken = [f"{name}: {len(tasks)}" for name, tasks in named.items() if tasks]
-        if self.extra_draft_count > self.unsettled_version_count:
-            broken.append(f"{self.extra_draft_count} extra drafts, {self.unsettled_version_count} versions interrupted")
+        if paid_twice := self.made_again.get(Why.PAID_TWICE):
+            broken.append(f"paid twice: {paid_twice}")
+        if self.again_count > self.in_flight_count:
+            broken.append(f"{self.again_count} drafts made again, {self.in_flight_count} calls were in flight")
         return broken
+
+    @property
+    def again_count(self) -> int:
+        """How many drafts were made again."""
+        return sum(self.made_again.values())
 
     def lines(self) -> list[str]:
         """Return the table as text."""
@@ -139,13 +145,17 @@ class Report:
             "physical duplicates": self.duplicate_count,
             "zombie records ignored": self.zombie_count,
             "records after the end": self.after_end_count,
-            "drafts per version": f"{self.drafts_per_version:.3f} ({self.extra_draft_count} extra)",
-            "calls open at faults of workers": self.open_call_count,
-            "versions unsettled at these faults": self.unsettled_version_count,
+            "drafts per version": f"{self.drafts_per_version:.3f}",
+            "drafts made again": self._again_line(),
+            "calls in flight at disturbances": self.in_flight_count,
             "longest to terminal after a fault": f"{self.longest_after_fault_seconds:.1f} s",
             "processes that ended by themselves": len(self.deaths),
         }
         return [f"  {name:<34} {value}" for name, value in rows.items()]
+
+    def _again_line(self) -> str:
+        parts = ", ".join(f"{self.made_again.get(why, 0)} {why}" for why in Why)
+        return f"{self.again_count} ({parts})"
 
 
 def check(
@@ -154,7 +164,7 @@ def check(
     results: Iterable[Seen],
     calls: Sequence[Mapping[str, Any]],
     faults: Sequence[float],
-    worker_faults: Sequence[float],
+    disturbances: Disturbances,
     committed: Mapping[str, bool],
     deaths: Sequence[str] = (),
 ) -> Report:
@@ -166,6 +176,7 @@ def check(
     verdicts = sum((task.verdicts for task in tasks.values()), Counter[Verdict]())
     finished = calls_completed(calls)
     drafts = Counter((call["task_id"], call["version"]) for call in calls if call["purpose"] == "draft")
+    again = made_again(calls, settled_at(tasks))
     return Report(
         accepted=len(accepted),
         terminal=Counter(task.state.stage.value for task in ended.values()),
@@ -182,9 +193,13 @@ def check(
         after_end_count=verdicts[Verdict.AFTER_END],
         unreadable_count=histories.unreadable_count,
         drafts_per_version=sum(drafts.values()) / max(1, len(drafts)),
-        extra_draft_count=sum(count - 1 for count in drafts.values()),
-        open_call_count=sum(open_calls(calls, fault) for fault in worker_faults),
-        unsettled_version_count=sum(unsettled_versions(calls, tasks, fault) for fault in worker_faults),
+        made_again=Counter(each.why for each in again),
+        unexplained=[
+            f"{each.version[0]}/{each.version[1]}"
+            for each in again
+            if each.why is Why.ANSWER_LOST and not disturbances.explain(each.answered_at or 0.0)
+        ],
+        in_flight_count=disturbances.calls_in_flight(calls),
         longest_after_fault_seconds=_longest_after(faults, accepted, tasks),
         deaths=deaths,
     )
@@ -195,15 +210,9 @@ def calls_completed(calls: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
     return {(call["task_id"], str(call["version"])) for call in calls if call["outcome"] == "completed"}
 
 
-def open_calls(calls: Sequence[Mapping[str, Any]], at: float) -> int:
-    """Count the calls that were open at a moment."""
-    return sum(call["started_at"] <= at and (call["ended_at"] is None or at < call["ended_at"]) for call in calls)
-
-
-def unsettled_versions(calls: Sequence[Mapping[str, Any]], tasks: Mapping[str, TaskHistory], at: float) -> int:
-    """Count the versions that the model had been called for at a moment, and that were not settled in the log then."""
-    begun = {(call["task_id"], int(call["version"])) for call in calls if call["started_at"] <= at}
-    return sum(task not in tasks or at < tasks[task].settled_at.get(version, math.inf) for task, version in begun)
+def settled_at(tasks: Mapping[str, TaskHistory]) -> dict[Version, float]:
+    """Return when the log first held each version that it holds."""
+    return {(name, version): at for name, task in tasks.items() for version, at in task.settled_at.items()}
 
 
 def _results(records: Iterable[Seen]) -> dict[str, list[Any]]:

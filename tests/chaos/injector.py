@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from deploy.local.broker import Broker
 from deploy.local.service import Service
 from deploy.local.system import System
+from tests.chaos.drafts import Disturbances
 from tests.chaos.schedule import Fault, FaultKind
 
 _STORM_PAUSE_SECONDS = 1.5
+_BROKER_SECONDS = 10.0
+"""A broker that was started again takes records after so long, at most."""
+_JOIN_SECONDS = 5.0
+"""A worker that was started again has its partitions after some such time; then others let go of them."""
 WORKER_FAULTS = frozenset({FaultKind.KILL_WORKER, FaultKind.TERM_WORKER, FaultKind.PAUSE_WORKER})
 """Those of one moment; a storm has as many as it has kills."""
 
@@ -34,7 +39,7 @@ class Injector:
         self._order = itertools.count()
         self._busy: set[object] = set()
         self.applied: list[tuple[float, Fault]] = []
-        self.worker_faults: list[float] = []
+        self.disturbances = Disturbances()
         self.deaths: list[str] = []
 
     def plan(self, faults: tuple[Fault, ...], start: float) -> None:
@@ -55,7 +60,7 @@ class Injector:
             if service not in self._busy and service.exit_status is not None:
                 self.deaths.append(f"{name}: status {service.exit_status}")
                 if name.startswith("worker"):
-                    self.worker_faults.append(time.time())
+                    self.disturbances.moments.append(time.time())
                 self._say(f"{name} ended by itself with status {service.exit_status}")
                 service.launch()
 
@@ -71,12 +76,13 @@ class Injector:
         self._busy.add(target)
         self.applied.append((time.time(), fault))
         if fault.kind in WORKER_FAULTS:
-            self.worker_faults.append(time.time())
+            self.disturbances.moments.append(time.time())
         self._say(f"{fault.kind} {fault.target} for {fault.lasts_seconds:.1f} s")
         repair = self._hurt(fault, target)
         if fault.kind is FaultKind.STORM:
             return
-        self._later(time.monotonic() + fault.lasts_seconds, lambda: self._repair(target, repair))
+        began = time.time()
+        self._later(time.monotonic() + fault.lasts_seconds, lambda: self._repair(target, repair, began))
 
     def _target(self, fault: Fault) -> Broker | Service:
         match fault.kind:
@@ -120,7 +126,7 @@ class Injector:
 
     def _storm(self, service: Service, until: float) -> None:
         """Kill and start one worker again and again: every step is a rebalance for all."""
-        self.worker_faults.append(time.time())
+        self.disturbances.moments.append(time.time())
         service.kill()
         service.launch()
         if time.monotonic() < until:
@@ -128,6 +134,10 @@ class Injector:
         else:
             self._busy.discard(service)
 
-    def _repair(self, target: Broker | Service, repair: Callable[[], None]) -> None:
+    def _repair(self, target: Broker | Service, repair: Callable[[], None], began: float) -> None:
         repair()
+        if isinstance(target, Broker):
+            self.disturbances.outages.append((began, time.time() + _BROKER_SECONDS))
+        elif target.spec.name.startswith("worker"):
+            self.disturbances.moments += [time.time(), time.time() + _JOIN_SECONDS]
         self._busy.discard(target)

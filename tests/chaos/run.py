@@ -107,7 +107,7 @@ def _run(plan: Plan, system: System, say: Callable[[str], None]) -> Report:
             _all_results(results, ended),
             _calls(control),
             [at for at, _ in injector.applied],
-            injector.worker_faults,
+            injector.disturbances,
             _committed(system.bootstrap, topics),
             injector.deaths,
         )
