@@ -21,7 +21,7 @@ check: environment-dev ## lint, format and types only
 format: environment-dev ## put the code into its format
 	@$(IN_VENV) -m ruff format . && $(IN_VENV) -m ruff check --fix .
 
-system-packages: ## (Debian, root) install the browser, fonts and container engine that some tests need
+system-packages: ## (Debian, root) install the browser, fonts, nginx and container engine that some tests need
 	@sh deploy/local/system_packages.sh
 
 container-engine: environment-local ## (root) start a Docker engine where none runs

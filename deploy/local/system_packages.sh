@@ -18,6 +18,7 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-ven
 has chromium || missing="$missing chromium"
 has_font || missing="$missing fonts-noto-cjk"
 has node || missing="$missing nodejs"
+has nginx || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
 has dockerd || missing="$missing docker.io"
 has_compose || missing="$missing docker-compose"
 has iptables || [ -x /usr/sbin/iptables ] || missing="$missing iptables"

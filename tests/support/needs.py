@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.gateway import find_nginx
+
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 _MISSING = pytest.StashKey[Counter[str]]()
 
@@ -34,6 +36,10 @@ NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
     "node": (
         lambda: shutil.which("node") is not None,
         "Node.js 20 or newer on the PATH: `make system-packages` on Debian, as root",
+    ),
+    "nginx": (
+        lambda: find_nginx() is not None,
+        "nginx: `make system-packages` on Debian, as root",
     ),
     "docker": (
         _docker_answers,

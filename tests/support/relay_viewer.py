@@ -12,11 +12,14 @@ from tests.support.event_stream import EventStream, StreamEvent
 
 
 class StreamViewer:
-    """One open stream. Use as a context manager; `events` grows as they are asked for."""
+    """One open stream. Use as a context manager; `events` grows as they are asked for.
+
+    Without a ticket none is sent in a header: then it is in the URL, as EventSource has it.
+    """
 
     def __init__(self, url: str, ticket: str, cursor: str = "", **headers: str) -> None:
         self._url = url
-        self._headers = {"Authorization": f"Bearer {ticket}", **headers}
+        self._headers = {**({"Authorization": f"Bearer {ticket}"} if ticket else {}), **headers}
         if cursor:
             self._headers["Last-Event-ID"] = cursor
         self._stack = contextlib.AsyncExitStack()

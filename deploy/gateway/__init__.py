@@ -1,0 +1,1 @@
+"""The gateway: nginx in front of the API and of relays that share the partitions."""
