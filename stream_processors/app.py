@@ -181,6 +181,7 @@ class InProcess:
             self._services,
             cancelled=order.cancelled,
             draft_counts=order.draft_counts,
+            recall=order.recall,
         )
 
 

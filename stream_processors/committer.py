@@ -85,7 +85,11 @@ class Ledger:
 
     def crash_count(self, offset: int) -> int:
         """How many crashes the request at an offset may have caused: it was there when the last one happened."""
-        return self._crash_count if offset < self._probation_end else 0
+        return self._crash_count if self.on_probation(offset) else 0
+
+    def on_probation(self, offset: int) -> bool:
+        """Whether somebody else may have begun the request at an offset before this worker got the partition."""
+        return offset < self._probation_end
 
     def end_probation(self, offset: int) -> None:
         """Note that requests from an offset on cannot have been running when the last crash happened."""

@@ -53,12 +53,20 @@ class Known:
     draft_counts: Mapping[int, int] = field(default_factory=dict)
 
 
+class Tail(Protocol):
+    """The log of a partition behind what was folded of it."""
+
+    async def recall(self, key: bytes, offset: int) -> Known | None:
+        """Return what the log tells of a task up to an offset at least; None when it has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the log tells of a partition: the tasks that were begun, and those that have ended."""
+    """What the log tells of a partition: the tasks that were begun, those that have ended, and how it goes on."""
 
     known: Mapping[bytes, Known] = field(default_factory=dict)
     ended: frozenset[bytes] = frozenset()
+    tail: Tail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,8 @@ class Job:
     """One record to deal with.
 
     `known` is what the log tells of its task, `crash_count` how many workers may have died of it, `settled` whether the
-    record's key is that of a task which runs or has ended here (only unsound records are told so).
+    record's key is that of a task which runs or has ended here (only unsound records are told so). `tail` is there when
+    somebody else may have worked on the task until a moment ago, who may have written more since the log was folded.
     """
 
     delivery: Delivery
@@ -75,6 +84,7 @@ class Job:
     generation: int
     settled: bool = False
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    tail: Tail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,7 @@ class _Share:
     last_start: int = 0
     held: bool = False
     folding: "asyncio.Task[None] | None" = None
+    tail: Tail | None = None
 
     def remember_end(self, key: bytes) -> None:
         self.known.pop(key, None)
@@ -301,6 +312,7 @@ class Dispatcher:
         share.known.update(history.known)
         for key in history.ended:
             share.remember_end(key)
+        share.tail = history.tail
         share.folding = None
         self._on_open(share.partition)
         self._fill_slots()
@@ -373,7 +385,9 @@ class Dispatcher:
         key = delivery.key or b""
         settled = key in share.ended or key in self._running
         crash_count = share.ledger.crash_count(delivery.offset)
-        job = Job(delivery, share.known.get(key), crash_count, self._generation, settled)
+        if not share.ledger.on_probation(delivery.offset):
+            share.tail = None  # nor are those that come behind it
+        job = Job(delivery, share.known.get(key), crash_count, self._generation, settled, tail=share.tail)
         if self._is_cancelled(key):
             job.cancelled.set()
         return job

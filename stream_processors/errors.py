@@ -6,6 +6,7 @@ ProcessorError
 ├── GivenUp           a version that cannot be written; `reason` tells the teacher why
 ├── EmitterEnded      an event after the terminal event, or after the emitter was abandoned
 ├── NotAcknowledged   Kafka did not acknowledge a record
+├── TaskEnded         a task that somebody else has ended meanwhile
 ├── ChildDied         a child process ended, or had to be ended, without its task's terminal event
 ├── ChildNotStarted   a child process did not come up
 ├── GroupLost         the worker is no member of its group any more, and will not become one by itself
@@ -70,6 +71,10 @@ class EmitterEnded(ProcessorError):
 
 class NotAcknowledged(ProcessorError):
     """A record whose acknowledgement will never come."""
+
+
+class TaskEnded(ProcessorError):
+    """A task whose terminal event somebody else has written; there is nothing left to do."""
 
 
 class ChildDied(ProcessorError):

@@ -21,9 +21,11 @@ from contracts.events import (
 )
 from contracts.lifecycle import TaskState
 from stream_processors.deadline import Deadline
+from stream_processors.dispatcher import Known
 from stream_processors.emitter import Emitter
 from stream_processors.ending import completed_count, most_telling, settled_outcomes, total_usage
 from stream_processors.model_calls import discarded
+from stream_processors.order import Recall
 from stream_processors.services import Services
 from stream_processors.version_writer import Assignment, VersionWriter
 from student_records.errors import RecordsError
@@ -41,18 +43,21 @@ async def execute(
     *,
     cancelled: asyncio.Event,
     draft_counts: Mapping[int, int] = MappingProxyType({}),
+    recall: Recall | None = None,
 ) -> Position:
     """Write a task's versions and return the place of its terminal event, acknowledged by Kafka.
 
     `known` is the task's state as its log tells it; versions that are settled there stay and cost nothing.
     `draft_counts` says how many calls earlier attempts have begun for a version's draft; they count against its budget
-    and in its usage. When `cancelled` is set, calls are closed and the task ends as cancelled. When this coroutine
-    itself is cancelled, or Kafka takes no more records, calls are closed, nothing more is written, and the error goes
-    on to the caller.
+    and in its usage. `recall` is asked once the attempt has its place in the log: what an earlier one has settled until
+    then stays, and what it raises (TaskEnded) goes on to the caller.
+
+    When `cancelled` is set, calls are closed and the task ends as cancelled. When this coroutine itself is cancelled,
+    or Kafka takes no more records, calls are closed, nothing more is written, and the error goes on to the caller.
     """
     execution = _Execution(request, known, emitter, services, draft_counts)
     try:
-        return await execution.run(cancelled)
+        return await execution.run(cancelled, recall)
     finally:
         try:
             await execution.close()
@@ -82,7 +87,7 @@ class _Execution:
         self._tasks: dict[asyncio.Task[None], VersionWriter] = {}
         self._broken: dict[VersionWriter, Exception] = {}
 
-    async def run(self, cancelled: asyncio.Event) -> Position:
+    async def run(self, cancelled: asyncio.Event, recall: Recall | None) -> Position:
         """Work until the terminal event."""
         if cancelled.is_set():
             return await self._end_cancelled(started=self._known.started)
@@ -92,7 +97,9 @@ class _Execution:
             assignment = Assignment.of(self._request, self._services.load_edition(self._request.edition))
         except (RecordsError, ValueError):
             return await self._emitter.finish(TaskFailed, reason=Reason.MALFORMED_COMMAND, **self._closing())
-        await self._emitter.emit(TaskStarted, kept=tuple(sorted(self._settled)))
+        started = await self._emitter.emit(TaskStarted, kept=tuple(sorted(self._settled)))
+        if recall is not None:
+            await self._learn(recall, started, cancelled)
         self._begin(assignment)
         if await self._write(cancelled):
             return await self._end_cancelled(started=True)
@@ -101,6 +108,25 @@ class _Execution:
         for writer in self._writers.values():
             await writer.fail(Reason.DEADLINE)
         return await self._end()
+
+    async def _learn(self, recall: Recall, started: "asyncio.Future[Position]", cancelled: asyncio.Event) -> None:
+        """Take over what was settled before this attempt had its place in the log; not once it is to end."""
+
+        async def learn() -> Known:
+            return await recall(await asyncio.shield(started))
+
+        learning = asyncio.create_task(learn(), name=f"recall of {self._request.task_id}")
+        watch = asyncio.create_task(cancelled.wait(), name=f"cancellation of {self._request.task_id}")
+        try:
+            await asyncio.wait(
+                {learning, watch}, timeout=self._deadline.remaining_seconds(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if learning.done():
+                known = learning.result()
+                self._settled, self._draft_counts = settled_outcomes(known.state), known.draft_counts
+        finally:
+            watch.cancel()
+            learning.cancel()
 
     async def close(self) -> None:
         """Stop the writers; what they wait for is closed with them, within a second."""

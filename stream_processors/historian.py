@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -53,12 +54,12 @@ class KafkaHistorian:
             return History()
         began = time.monotonic()
         fold = PartitionFold()
-        count = 0
+        count, next_offset = 0, start.offset
         async with aclosing(self._reader.read(self._topics.events.name, partition, start.offset)) as batches:
             async for batch in batches:
                 for record in batch:
                     fold.add(record.key, record.value, record.headers)
-                count += len(batch)
+                count, next_offset = count + len(batch), batch[-1].offset + 1
                 await asyncio.sleep(0)
         history = fold.history()
         log.info(
@@ -69,7 +70,7 @@ class KafkaHistorian:
             ended_count=len(history.ended),
             seconds=round(time.monotonic() - began, 3),
         )
-        return history
+        return replace(history, tail=PartitionTail(self._reader, self._topics, partition, fold, next_offset))
 
     async def _oldest_start(self, partition: int, offset: int) -> Position | None:
         """Return where the oldest open request that says so was accepted; None when there is no such request."""
@@ -79,6 +80,37 @@ class KafkaHistorian:
                     if (start := _start(record)) is not None and start.partition == partition:
                         return start
         return None
+
+
+class PartitionTail:
+    """What a partition's log has got since it was folded; read on once for all who ask at the same time."""
+
+    def __init__(
+        self, reader: LogReader, topics: Topics, partition: int, fold: PartitionFold, next_offset: int
+    ) -> None:
+        self._reader = reader
+        self._topic = topics.events.name
+        self._partition = partition
+        self._fold = fold
+        self._next_offset = next_offset
+        self._turn = asyncio.Lock()
+
+    async def recall(self, key: bytes, offset: int) -> Known | None:
+        """Return what the log tells of a task up to an offset at least; None when it has ended.
+
+        Raises what Kafka raises, and LogStalled.
+        """
+        async with self._turn:
+            if offset >= self._next_offset:
+                await self._read_on()
+        return None if self._fold.has_ended(key) else self._fold.known(key)
+
+    async def _read_on(self) -> None:
+        async with aclosing(self._reader.read(self._topic, self._partition, self._next_offset)) as batches:
+            async for batch in batches:
+                for record in batch:
+                    self._fold.add(record.key, record.value, record.headers)
+                self._next_offset = batch[-1].offset + 1
 
 
 async def recall_task(reader: LogReader, topics: Topics, key: bytes, start: Position) -> Known | None:

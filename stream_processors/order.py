@@ -13,13 +13,22 @@ from contracts.commands import GenerationRequest
 from contracts.cursor import Position
 from contracts.dead_letter import DeadLetter
 from contracts.lifecycle import TaskState
+from stream_processors.dispatcher import Known
+
+
+class Recall(Protocol):
+    """Looks at the log again once the new attempt has its place in it: whatever an earlier one writes later is void."""
+
+    async def __call__(self, position: Position) -> Known:
+        """Return what the log tells of the task up to a position; raise TaskEnded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """One attempt: the request, the task's state as its log tells it, who asks, and the signal to cancel.
 
-    `draft_counts`: how often the drafting of each version has begun before (see `dispatcher.Known`).
+    `draft_counts`: how often the drafting of each version has begun before (see `dispatcher.Known`). `recall` is there
+    when an earlier attempt may still have written while the log was folded; it is not handed to other processes.
     """
 
     request: GenerationRequest
@@ -28,6 +37,7 @@ class Order:
     origin: Origin
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     draft_counts: Mapping[int, int] = field(default_factory=dict)
+    recall: Recall | None = None
 
 
 class Runner(Protocol):

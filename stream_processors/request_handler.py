@@ -18,12 +18,12 @@ from contracts.topics import Topics
 from stream_processors.dispatcher import Delivery, Job, Known
 from stream_processors.emitter import Emitter
 from stream_processors.ending import settled_outcomes, total_usage
-from stream_processors.errors import ChildDied, NotAcknowledged
+from stream_processors.errors import ChildDied, LogStalled, NotAcknowledged, TaskEnded
 from stream_processors.historian import recall_task
 from stream_processors.kafka_publisher import partition_of
 from stream_processors.log_reader import LogReader
 from stream_processors.model_calls import discarded
-from stream_processors.order import Order, Publisher, Runner
+from stream_processors.order import Order, Publisher, Recall, Runner
 from stream_processors.suspect import is_suspect
 from stream_processors.takeover import next_attempt
 
@@ -83,6 +83,7 @@ class RequestHandler:
             origin,
             job.cancelled,
             known.draft_counts,
+            self._recall(job, request),
         )
         if is_suspect(job.crash_count, known.attempt_count) and not job.cancelled.is_set():
             await self._run_suspect(job, order)
@@ -99,12 +100,32 @@ class RequestHandler:
             raise MalformedRecord("key", "belongs to another partition")
         return request, Origin(header.owner, self._worker.source, header.traceparent)
 
+    def _recall(self, job: Job, request: GenerationRequest) -> Recall | None:
+        """Return how an attempt learns what others have written until it began; None when there are no others."""
+        if (tail := job.tail) is None:
+            return None
+
+        async def recall(position: Position) -> Known:
+            try:
+                known = await tail.recall(request.task_id.encode(), position.offset)
+            except (KafkaError, LogStalled) as error:
+                log.warning("takeover.not_read_on", task_id=request.task_id, error=type(error).__name__)
+                known = job.known or Known(TaskState(request.task_id))  # a version may be paid for twice
+            if known is None:
+                raise TaskEnded("somebody else has ended it")
+            return replace(known, state=with_plan(known.state, request))
+
+        return recall
+
     async def _run_here(self, job: Job, order: Order) -> None:
         for number in range(_TRY_COUNT):
             try:
                 if number:
                     order = await self._ordered_again(job.delivery, order)
                 await self._run(order)
+            except TaskEnded:
+                log.info("task.ended_elsewhere", task_id=order.request.task_id)
+                return
             except MessageSizeTooLargeError:
                 break  # what this task has to say is too long, today and in another worker: it fails, the others go on
             except (KafkaError, NotAcknowledged):
@@ -202,6 +223,7 @@ def _again(order: Order, known: Known) -> Order:
         attempt=Attempt(highest.generation, highest.boot_ms + 1),
         known=with_plan(known.state, order.request),
         draft_counts=known.draft_counts,
+        recall=None,
     )
 
 

@@ -50,8 +50,16 @@ class PartitionFold:
         """Return what has been folded."""
         return History(self._known, frozenset(self._ended))
 
+    def known(self, key: bytes) -> Known:
+        """Return what has been folded of a task that has not ended."""
+        return self._known.get(key) or Known(TaskState(task_id_of(key)))
+
+    def has_ended(self, key: bytes) -> bool:
+        """Whether a task's terminal event has been folded."""
+        return key in self._ended
+
     def _reduced(self, key: bytes, value: bytes | None, header: RecordHeader) -> Known:
-        known = self._known.get(key) or Known(TaskState(task_id_of(key)))
+        known = self.known(key)
         state = known.state
         progress, verdict = judge(state.progress, header.attempt, header.sequence, terminal=False)
         if verdict is Verdict.APPLY and header.type in _WITH_VALUE:

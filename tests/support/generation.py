@@ -16,6 +16,7 @@ from stream_processors.emitter import Emitter
 from stream_processors.execution import execute
 from stream_processors.limiter import Limiter, Limits
 from stream_processors.model import Model
+from stream_processors.order import Recall
 from stream_processors.retry import RetryPolicy
 from stream_processors.revision import RevisionPolicy
 from stream_processors.services import Services
@@ -74,6 +75,7 @@ class Generation:
     revision: RevisionPolicy = field(default_factory=RevisionPolicy)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     attempt_count: int = 0
+    recall: Recall | None = None
 
     def __post_init__(self) -> None:
         self.services = Services(
@@ -118,6 +120,7 @@ class Generation:
                 self.services,
                 cancelled=self.cancelled,
                 draft_counts=self.draft_counts,
+                recall=self.recall,
             ),
             name="execution",
         )

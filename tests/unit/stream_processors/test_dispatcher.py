@@ -240,6 +240,23 @@ async def test_nothing_of_a_partition_starts_before_its_log_is_read_and_the_othe
     assert bench.watermark(0) == 2
 
 
+async def test_only_what_somebody_else_may_have_begun_looks_at_the_log_again() -> None:
+    class Tail:
+        async def recall(self, key: bytes, offset: int) -> Known | None:
+            raise AssertionError("not asked here")
+
+    bench = Bench(per_partition=2)
+    folding: asyncio.Future[History] = asyncio.get_running_loop().create_future()
+    bench.histories[0] = folding
+    await bench.assign([0])
+    folding.set_result(History(tail=Tail()))
+    bench.deliver(0, "first", "second", "third")
+    await settle()
+    bench.end("first", "second")
+    await settle()
+    assert [bench.jobs[key].tail is not None for key in (b"first", b"second", b"third")] == [True, True, False]
+
+
 async def test_the_same_task_twice_runs_once_and_both_requests_are_acknowledged() -> None:
     bench = Bench()
     await bench.assign([0])

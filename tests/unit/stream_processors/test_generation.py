@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from contracts.attempt import Attempt
+from contracts.cursor import Position
 from contracts.events import (
     Phase,
     Reason,
@@ -29,13 +30,16 @@ from contracts.events import (
     VersionStatus,
 )
 from contracts.lifecycle import Stage, VersionStage, fold
+from stream_processors.dispatcher import Known
+from stream_processors.emitter import Emitter
+from stream_processors.errors import TaskEnded
 from stream_processors.limiter import Limits
 from stream_processors.model import Purpose
 from stream_processors.retry import RetryPolicy
 from student_records.byte_count import count_bytes
 from tests.support.clock import VirtualTimeLoop, virtual_time
 from tests.support.fake_model import CLEAN_TEXT, FakeModel, Script, failing
-from tests.support.generation import Generation, a_request
+from tests.support.generation import ORIGIN, Generation, a_request
 from tests.support.memory_publisher import MemoryPublisher
 
 DRAFTING, CHECKING, FITTING = Phase
@@ -358,6 +362,53 @@ async def break_off(generation: Generation) -> None:
     await generation.publisher.wait_for(VersionDelta, attempt=Attempt(generation.attempt_count, 1))
     running.cancel()
     await asyncio.wait([running])
+
+
+@virtual_time
+async def test_what_an_earlier_attempt_settles_before_the_new_one_has_its_place_is_not_paid_for_again() -> None:
+    generation = Generation(model := FakeModel(), a_request(version_count=2))
+    zombie = Emitter(generation.publisher, generation.request.task_id, Attempt(1, 0), ORIGIN)
+
+    async def recall(position: Position) -> Known:
+        assert [event.type for event in generation.publisher.events][position.offset] == "task.started"
+        return Known(generation.publisher.state(generation.request.task_id), draft_counts={2: 1})
+
+    generation.recall = recall
+    await zombie.emit(TaskStarted)
+    running = generation.begin()  # with what the log tells now
+    await (await zombie.emit(VersionCompleted, version=1, text=CLEAN_TEXT, characters=1, bytes=3))
+    await zombie.abandon()
+    await running
+    assert isinstance(generation.terminal, TaskSucceeded)
+    assert model.calls_of(1) == []
+    assert [outcome.usage.call_count for outcome in generation.terminal.versions] == [0, 2]
+
+
+@virtual_time
+async def test_an_attempt_at_a_task_that_has_ended_meanwhile_writes_and_calls_nothing_more() -> None:
+    async def recall(position: Position) -> Known:
+        raise TaskEnded("ended")
+
+    generation = Generation(model := FakeModel(), recall=recall)
+    with pytest.raises(TaskEnded):
+        await generation.run()
+    assert [event.type for event in generation.publisher.events] == ["task.started"]
+    assert model.calls == []
+
+
+@virtual_time
+async def test_a_task_is_cancelled_at_once_also_while_the_log_does_not_answer() -> None:
+    async def recall(position: Position) -> Known:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    generation = Generation(model := FakeModel(), recall=recall)
+    running = generation.begin()
+    await generation.publisher.wait_for(TaskStarted)
+    generation.cancelled.set()
+    await running
+    assert isinstance(generation.terminal, TaskCancelled)
+    assert (model.calls, now()) == ([], 0)
 
 
 @virtual_time

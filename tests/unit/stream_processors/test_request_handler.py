@@ -1,7 +1,7 @@
 """The request handler: sound requests run, everything else is kept, and exactly the culprit fails."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -19,7 +19,7 @@ from contracts.task import OwnerId
 from contracts.topics import Topics
 from stream_processors.dispatcher import Delivery, Job, Known
 from stream_processors.emitter import Emitter
-from stream_processors.errors import ChildDied
+from stream_processors.errors import ChildDied, LogStalled
 from stream_processors.kafka_publisher import partition_of
 from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.order import Order, Runner
@@ -183,6 +183,36 @@ async def test_another_try_keeps_what_the_broken_one_has_settled_and_counts_its_
     assert [version.settled for version in second.known.versions] == [True, False, False]
     assert second.known.version(2).viewpoint == request.versions[1].viewpoint
     assert second.draft_counts == {1: 1, 2: 1}
+
+
+async def test_a_task_that_another_worker_has_ended_is_acknowledged_and_left_alone() -> None:
+    class EndedTail:
+        async def recall(self, key: bytes, offset: int) -> Known | None:
+            return None
+
+    bench = Bench()
+
+    async def learn(order: Order) -> Position:
+        assert order.recall is not None
+        await order.recall(Position(0, 0))
+        raise AssertionError("it has ended")
+
+    bench.here.first = learn
+    assert await bench.handle(replace(a_job(), tail=EndedTail()))
+    assert (bench.publisher.records, bench.publisher.buried) == ([], [])
+
+
+async def test_a_log_that_cannot_be_read_on_stops_no_task() -> None:
+    class StalledTail:
+        async def recall(self, key: bytes, offset: int) -> Known | None:
+            raise LogStalled("nothing comes")
+
+    bench = Bench()
+    assert await bench.handle(replace(a_job(), tail=StalledTail()))
+    recall = bench.here.orders[0].recall
+    assert recall is not None
+    known = await recall(Position(0, 0))
+    assert [version.version for version in known.state.versions] == [1, 2, 3]
 
 
 async def test_a_kafka_that_takes_nothing_ends_the_worker_not_the_task() -> None:
