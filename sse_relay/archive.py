@@ -21,6 +21,8 @@ from sse_relay.settings import Settings
 from sse_relay.tally import Tally
 
 _Answer = TypeVar("_Answer")
+_MAX_SCAN_COUNT = 3
+"""How often a task is read while what comes in meanwhile leaves memory again. Then its readers are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,7 @@ class Archive:
 
     async def _restore(self, task_id: TaskId, start: Position) -> TaskLog:
         try:
-            partition = self._hub.partitions[start.partition]
-            found = await self._in_thread(self._scanner.scan, task_id, start, partition.next_offset)
-            log = self._build(task_id, start, found)
+            log = await self._read(task_id, start)
         except RelayError as error:
             self._tally.archive[type(error).__name__] += 1
             raise
@@ -101,16 +101,27 @@ class Archive:
         self._hub.restore(log)
         return log
 
-    def _build(self, task_id: TaskId, start: Position, found: OldRecords) -> TaskLog:
-        """Return the log of what was read, and of what has come in since."""
-        log = TaskLog(task_id, found.owner, start.partition)
-        for record in found.records:
-            log.append(record.offset, record.kind, record.sequence, record.value)
-        newer = self._hub.find(task_id, start.partition)
-        if newer is not None and not log.ended:
-            log.extend(newer, found.next_offset)
-        log.touched = time.monotonic()
-        return log
+    async def _read(self, task_id: TaskId, start: Position) -> TaskLog:
+        """Return the log of what is in Kafka, and of what has come in while that was read."""
+        for _ in range(_MAX_SCAN_COUNT):
+            before = self._hub.find(task_id, start.partition)
+            until = self._hub.partitions[start.partition].next_offset
+            found = await self._in_thread(self._scanner.scan, task_id, start, until)
+            log = _build(task_id, start, found)
+            newer = self._hub.find(task_id, start.partition)
+            if not log.ended and self._has_dropped(log, before, newer, found.next_offset):
+                continue
+            if newer is not None and not log.ended:
+                log.extend(newer, found.next_offset)
+            return log
+        raise Overload("archive_behind")
+
+    def _has_dropped(self, log: TaskLog, before: TaskLog | None, newer: TaskLog | None, next_offset: int) -> bool:
+        """Tell whether records behind those that were read may have come in and left memory already."""
+        if newer is not None and newer is before:
+            return newer.lost >= next_offset
+        gone = self._hub.owner(log.owner).lost.get(log.partition, -1)
+        return max(gone, self._hub.partitions[log.partition].forgotten) >= next_offset
 
     async def _in_thread(self, function: Callable[..., _Answer], *arguments: object) -> _Answer:
         if self._pending_count >= self._queue_count:
@@ -120,3 +131,11 @@ class Archive:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
         finally:
             self._pending_count -= 1
+
+
+def _build(task_id: TaskId, start: Position, found: OldRecords) -> TaskLog:
+    log = TaskLog(task_id, found.owner, start.partition)
+    for record in found.records:
+        log.append(record.offset, record.kind, record.sequence, record.value)
+    log.touched = time.monotonic()
+    return log

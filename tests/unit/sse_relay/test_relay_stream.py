@@ -330,6 +330,61 @@ async def test_many_readers_of_one_old_task_share_one_read(settings: Settings) -
     assert scene.kafka.scan_count == 1
 
 
+async def test_words_that_come_and_go_while_an_old_task_is_read_are_no_hole(settings: Settings) -> None:
+    scene, story = Scene(settings, max_bytes=20_000), TaskStory(new_task_id())
+    positions = scene.write(*story_events(story), seen=False)
+    scene.begin(len(positions), cut=True)
+    scene.kafka.open.clear()
+    reading = asyncio.ensure_future(scene.events(ticket(story.task_id, positions[0]), story.task_id, positions[0]))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    more = [scene.write(story.delta("가" * 1000))[0] for _ in range(10)]
+    assert (log := scene.hub.find(story.task_id, PARTITION)) is not None
+    assert log.lost > positions[-1].offset
+    scene.kafka.open.set()
+    assert [event.last_event_id for event in await reading or []] == [str(at) for at in (*positions[1:], *more)]
+    assert scene.kafka.scan_count == 2
+
+
+async def test_an_end_that_comes_and_goes_while_an_old_task_is_read_is_seen(settings: Settings) -> None:
+    scene, story, others = Scene(settings, max_bytes=20_000), TaskStory(new_task_id()), TaskStory(new_task_id())
+    positions = scene.write(*story_events(story), seen=False)
+    scene.begin(len(positions), cut=True)
+    scene.kafka.open.clear()
+    reading = asyncio.ensure_future(scene.events(ticket(story.task_id, positions[0]), story.task_id, positions[-1]))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    (end,) = scene.write(story.succeeded())
+    scene.write(others.accepted(), others.started(), *(others.delta("가" * 1000) for _ in range(10)))
+    assert scene.hub.find(story.task_id, PARTITION) is None
+    scene.kafka.open.set()
+    assert (await reading or [])[-1].last_event_id == str(Cursor(end, end=True))
+
+
+async def test_an_old_task_that_goes_faster_than_it_can_be_read_is_told_so(settings: Settings) -> None:
+    scene, story = Scene(settings, max_bytes=20_000), TaskStory(new_task_id())
+    positions = scene.write(*story_events(story), seen=False)
+    scene.begin(len(positions), cut=True)
+    loop = asyncio.get_running_loop()
+    scan = scene.kafka.scan
+
+    def scan_while_it_grows(task_id: TaskId, start: Position, until: int) -> OldRecords:
+        found = scan(task_id, start, until)
+        deltas: list[Event] = [story.delta("가" * 1000) for _ in range(10)]
+        asyncio.run_coroutine_threadsafe(grow(deltas), loop).result(10)
+        return found
+
+    async def grow(deltas: list[Event]) -> None:
+        for delta in deltas:
+            scene.write(delta)
+
+    scene.kafka.scan = scan_while_it_grows  # type: ignore[method-assign]  # Kafka's part of the scene
+    with pytest.raises(Overload, match="archive_behind"):
+        await scene.events(ticket(story.task_id, positions[0]), story.task_id, positions[0])
+    assert scene.kafka.scan_count == 3
+    assert scene.tally.archive == {"Overload": 1}
+
+
 async def test_words_that_come_in_while_an_old_task_is_read_are_not_lost(settings: Settings) -> None:
     scene, story = Scene(settings), TaskStory(new_task_id())
     positions = scene.write(*story_events(story), seen=False)
