@@ -9,16 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from contracts.attempt import OUTSIDE
 from contracts.codec import RecordHeader, decode_event, read_header, task_id_of
 from contracts.commands import Limit
 from contracts.cursor import Position
 from contracts.errors import RecordError
-from contracts.events import TaskAccepted, TaskExpired, TaskStarted, TerminalEvent
+from contracts.events import TaskAccepted, TaskStarted, TerminalEvent
 from contracts.lifecycle import TaskState, reduce
 from contracts.results import TaskResult
 from contracts.task import OwnerId
 from stream_processors.log_reader import LogRecord
+from stream_processors.projector.reaper import Overdue
 
 MAX_ENDED_COUNT = 1_000_000
 _ACCEPTED = TaskAccepted.model_fields["type"].default
@@ -86,9 +86,13 @@ class PartitionProjection:
             self.unreadable_count += 1
             return None
 
-    def overdue(self, before: datetime) -> list[tuple[TaskExpired, OwnerId]]:
-        """Return the events that end tasks whose deadline was before a time, as nobody's attempt."""
-        return [(_expired(key, task, before), task.owner) for key, task in self._open.items() if task.deadline < before]
+    def overdue(self, before: datetime) -> list[Overdue]:
+        """Return the tasks whose deadline was before a time."""
+        return [
+            Overdue(task_id_of(key), task.owner, task.offset, task.started)
+            for key, task in self._open.items()
+            if task.deadline < before
+        ]
 
     def forget(self, before_ms: int) -> None:
         """Forget tasks that ended before a time, but never one that a successor would read again."""
@@ -149,10 +153,6 @@ def _state(key: bytes, task: OpenTask | None) -> TaskState:
         limit=task.limit,
         accepted_at=task.accepted_at,
     )
-
-
-def _expired(key: bytes, task: OpenTask, now: datetime) -> TaskExpired:
-    return TaskExpired(task_id=task_id_of(key), attempt=OUTSIDE, sequence=1, started=task.started, ended_at=now)
 
 
 def read_ended(records: Sequence[LogRecord]) -> dict[bytes, int]:

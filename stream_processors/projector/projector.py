@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 from contracts.codec import Origin, encode_event, encode_result
 from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.projector.projection import Ending, PartitionProjection, read_ended
+from stream_processors.projector.reaper import Overdue, conclude, read_states
 from stream_processors.reachability import wait_for_kafka
 from stream_processors.settings import ProjectorSettings
 from stream_processors.wary_client import make_wary, require_fetching
@@ -31,6 +32,8 @@ _POLL_MS = 200
 _BATCH_COUNT = 2000
 _REAP_SECONDS = 1.0
 _REAP_AGAIN_SECONDS = 60.0
+_REAPED_AT_ONCE = 1000
+"""Overdue tasks of one partition that one reading ends; the rest comes a second later."""
 _PAUSE_SECONDS = 1.0
 _CLOSE_SECONDS = 5.0
 _TRANSACTION_SECONDS = 20.0
@@ -237,15 +240,20 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             highwater = self._consumer.highwater(TopicPartition(self._topics.events.name, partition))
             if highwater is None or desk.projection.next_offset < highwater:
                 continue
-            for event, owner in desk.projection.overdue(before):
-                if event.task_id not in self._reaped:
-                    self._reaped[event.task_id] = now
-                    self.counts.reaped += 1
-                    log.warning("task.reaped", task_id=event.task_id, started=event.started)
-                    record = encode_event(event, Origin(owner, SOURCE))
-                    await self._publisher.send(
-                        self._topics.events.name, record.value, key=record.key, headers=record.headers
-                    )
+            overdue = [task for task in desk.projection.overdue(before) if task.task_id not in self._reaped]
+            await self._end_overdue(partition, overdue[:_REAPED_AT_ONCE], now)
+
+    async def _end_overdue(self, partition: int, overdue: list[Overdue], now: float) -> None:
+        states = await read_states(self._reader, self._topics.events.name, partition, overdue)
+        for task in overdue:
+            if (state := states[task.task_id]).ended:
+                continue  # a moment ago; the next records say so here too
+            self._reaped[task.task_id] = now
+            self.counts.reaped += 1
+            event = conclude(state, datetime.now(UTC))
+            log.warning("task.reaped", task_id=task.task_id, started=task.started, outcome=event.type)
+            record = encode_event(event, Origin(task.owner, SOURCE))
+            await self._publisher.send(self._topics.events.name, record.value, key=record.key, headers=record.headers)
 
     async def _close_desks(self) -> None:
         await asyncio.gather(*map(self._close_desk, list(self._desks)))

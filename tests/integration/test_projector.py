@@ -10,10 +10,18 @@ import pytest
 
 from contracts.attempt import Attempt
 from contracts.codec import decode_result, encode_event
-from contracts.events import Reason, TaskFailed, TaskStarted, TaskSucceeded
+from contracts.events import (
+    Reason,
+    TaskEvent,
+    TaskFailed,
+    TaskStarted,
+    TaskSucceeded,
+    VersionStatus,
+)
 from contracts.lifecycle import Stage
 from contracts.results import TaskResult
 from contracts.task import TaskId
+from tests.support.relay_events import TaskStory
 from tests.support.worker import ORIGIN, KafkaClient, WorkerFleet, a_request, fleet, kafka_client
 
 
@@ -29,7 +37,7 @@ def workers(client: KafkaClient, tmp_path: Path) -> Iterator[WorkerFleet]:
         yield started
 
 
-async def write_event(client: KafkaClient, event: TaskStarted | TaskSucceeded | TaskFailed) -> None:
+async def write_event(client: KafkaClient, event: TaskEvent) -> None:
     await client.write(client.topics.events.name, encode_event(event, ORIGIN))
 
 
@@ -132,6 +140,25 @@ async def test_a_task_that_nobody_ends_is_ended_behind_its_deadline(client: Kafk
     log = await client.log()
     assert log.terminal_count(overdue.task_id) == 1
     assert not log.state(in_time.task_id).ended
+
+
+async def test_drafts_that_were_done_in_time_are_not_lost_with_all_workers(
+    client: KafkaClient, workers: WorkerFleet
+) -> None:
+    request = a_request(version_count=2, start_seconds=-20, end_seconds=-10)
+    await client.accept(request)
+    story, text = TaskStory(request.task_id), "끝까지 쓴 글"
+    for event in (story.started(), story.completed(text, version=1), story.delta("쓰다 만", version=2)):
+        await write_event(client, event)
+    workers.projector(reap_grace_seconds=1)
+    (result,) = await results_when(client, 1)
+    assert (result.stage, result.degraded, result.started) == (Stage.SUCCEEDED, True, True)
+    assert [(version.status, version.text) for version in result.versions[:2]] == [
+        (VersionStatus.COMPLETED, text),
+        (VersionStatus.FAILED, "쓰다 만"),
+    ]
+    assert {version.reason for version in result.versions[1:]} == {Reason.DEADLINE}
+    assert {version.viewpoint for version in result.versions} == {plan.viewpoint for plan in request.versions}
 
 
 async def test_the_committed_offset_never_passes_an_open_tasks_acceptance(

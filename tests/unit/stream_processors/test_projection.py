@@ -14,6 +14,7 @@ from contracts.results import TaskResult
 from contracts.task import OwnerId, TaskId
 from stream_processors.log_reader import LogRecord
 from stream_processors.projector.projection import PartitionProjection
+from stream_processors.projector.reaper import Overdue
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ORIGIN = Origin(OwnerId("owner"), "tests")
@@ -116,8 +117,7 @@ def test_only_open_tasks_behind_their_deadline_are_overdue() -> None:
     started = TaskStarted(task_id=TASKS[1], attempt=Attempt(1, 1), sequence=0)
     project(projection, [accepted(TASKS[0]), accepted(TASKS[1]), started, succeeded(TASKS[0])])
     assert projection.overdue(NOW + timedelta(seconds=60)) == []
-    ((event, owner),) = projection.overdue(NOW + timedelta(seconds=61))
-    assert (event.task_id, event.started, event.attempt, owner) == (TASKS[1], True, OUTSIDE, ORIGIN.owner)
+    assert projection.overdue(NOW + timedelta(seconds=61)) == [Overdue(TASKS[1], ORIGIN.owner, 1, True)]
 
 
 def test_an_ended_task_is_forgotten_after_its_window_unless_it_would_be_read_again() -> None:

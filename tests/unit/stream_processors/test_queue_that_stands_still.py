@@ -13,4 +13,4 @@ def test_a_task_that_waits_behind_its_start_deadline_is_overdue() -> None:
     started = TaskStarted(task_id=TASKS[1], attempt=Attempt(*FIRST), sequence=0)
     project(projection, [accepted(TASKS[0]), accepted(TASKS[1]), started])
     overdue = projection.overdue(NOW + timedelta(seconds=1))
-    assert [(event.task_id, event.started) for event, _ in overdue] == [(TASKS[0], False)]
+    assert [(task.task_id, task.started) for task in overdue] == [(TASKS[0], False)]
