@@ -197,7 +197,7 @@ def check(
         unexplained=[
             f"{each.version[0]}/{each.version[1]}"
             for each in again
-            if each.why is Why.ANSWER_LOST and not disturbances.explain(each.answered_at or 0.0)
+            if each.why is Why.ANSWER_LOST and not disturbances.explain(each.call)
         ],
         in_flight_count=disturbances.calls_in_flight(calls),
         longest_after_fault_seconds=_longest_after(faults, accepted, tasks),

@@ -25,11 +25,11 @@ class Why(StrEnum):
 
 
 class Again(NamedTuple):
-    """A draft that was made again; `answered_at` is when the call before it ended, if that is known."""
+    """A draft that was made again, and the last call before it."""
 
     version: Version
     why: Why
-    answered_at: float | None = None
+    call: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ def made_again(calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, 
         version = call["task_id"], int(call["version"])
         attempts[version].setdefault(call["attempt"], _Attempt(call["started_at"], call)).last = call
     return [
-        Again(version, before.why(after.began_at, settled_at.get(version)), before.last["ended_at"])
+        Again(version, before.why(after.began_at, settled_at.get(version)), before.last)
         for version, found in attempts.items()
         for before, after in itertools.pairwise(found.values())
     ]
@@ -76,11 +76,10 @@ class Disturbances:
         moments = [*self.moments, *(begin for begin, _ in self.outages)]
         return sum(_in_flight(call, moment) for moment in moments for call in calls)
 
-    def explain(self, call_ended_at: float) -> bool:
-        """Tell whether an answer could be lost: Kafka was away, or a worker died within a second of it."""
-        settling = call_ended_at + _SETTLE_SECONDS
-        return any(begin - _SETTLE_SECONDS <= call_ended_at <= end for begin, end in self.outages) or any(
-            call_ended_at <= moment <= settling for moment in self.moments
+    def explain(self, call: Mapping[str, Any]) -> bool:
+        """Tell whether a call's answer could be lost: Kafka was away, or a worker died or stood still meanwhile."""
+        return any(begin - _SETTLE_SECONDS <= call["ended_at"] <= end for begin, end in self.outages) or any(
+            _in_flight(call, moment) for moment in self.moments
         )
 
 

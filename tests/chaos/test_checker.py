@@ -159,8 +159,10 @@ def test_a_zombies_call_that_goes_on_was_in_flight() -> None:
 
 def test_an_answer_is_lost_only_with_its_worker_or_without_kafka() -> None:
     course = twice((2.0, 4.0, "completed"))
-    course.disturbances.moments = [3.0]
-    assert course.judge().broken == ["answers lost without a cause: 1"]
+    course.disturbances.moments = [1.0]
+    assert "answers lost without a cause: 1" in course.judge().broken
+    course.disturbances.moments = [5.1]
+    assert "answers lost without a cause: 1" in course.judge().broken
     course.disturbances.moments = [4.5]
     assert course.judge().broken == []
     course.disturbances = Disturbances(outages=[(3.0, 9.0)])
