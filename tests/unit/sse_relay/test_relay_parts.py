@@ -5,6 +5,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import uvicorn
@@ -153,6 +154,37 @@ def test_a_chunk_is_as_many_frames_as_fit_or_one(sizes: list[int], keep: int, se
         assert len(frames) == len(rest) or sum(map(len, rest[: len(frames) + 1])) > room
 
 
+class BrokenMessage:
+    """A record that fails as nobody expects: only its place can be read."""
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 2
+
+    def fail(self) -> NoReturn:
+        raise RuntimeError("학생의 글")
+
+    key = value = headers = fail
+
+
+def test_a_record_that_fails_unexpectedly_is_counted_and_the_rest_of_its_batch_is_sent() -> None:
+    hub, story = new_hub(), TaskStory(new_task_id())
+    hub.take([message(story.accepted(), 0, 0)])
+    transport = watch(hub, story)
+    with structlog.testing.capture_logs() as logged:
+        hub.take([message(story.delta("앞"), 0, 1), BrokenMessage(), message(story.delta("뒤"), 0, 3)])
+    tally = hub.tally
+    assert (tally.record_count, tally.applied_count, dict(tally.skipped)) == (4, 3, {"unexpected": 1})
+    assert [event.json["text"] for event in read_all(transport.written) if event.type == "version.delta"] == [
+        "앞",
+        "뒤",
+    ]
+    assert hub.partitions[0].next_offset == 4
+    assert logged == [{"event": "record.failed", "reason": "RuntimeError", "log_level": "error"}]
+
+
 def test_the_counters_add_up() -> None:
     hub, story = new_hub(), TaskStory(new_task_id())
     good: list[Event] = [story.accepted(), story.started(), story.delta(), story.succeeded(), story.delta()]
@@ -258,6 +290,96 @@ def test_who_does_not_read_is_evicted_and_who_is_old_is_sent_away() -> None:
     assert (stuck.lost, old.closed, young.closed) == (True, True, False)
     assert dict(hub.tally.ended) == {"slow": 1, "lifetime": 1}
     assert bytes(old.received).endswith(b"\n\n")
+
+
+class BrokenTransport(MemoryTransport):
+    """Fails as no transport should, once it has connected."""
+
+    broken = False
+    failure_count = 0
+
+    def __init__(self) -> None:
+        super().__init__(1 << 30)
+        self.failed_twice = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self.broken:
+            self.failure_count += 1
+            if self.failure_count == 2:
+                self.failed_twice.set()
+            raise RuntimeError("secret words")
+        super().write(data)
+
+
+class HopelessTransport(BrokenTransport):
+    """Cannot even be aborted."""
+
+    def abort(self) -> None:
+        raise RuntimeError("secret words")
+
+
+def watch_over(transport: BrokenTransport, hub: Hub, story: TaskStory, expires: float = 1e9) -> None:
+    log = hub.find(story.task_id, 0)
+    assert log is not None
+    transport.connect(TaskSubscriber(hub, hub.seats.take(OWNER), expires, log, None))
+    transport.broken = True
+
+
+def comment_count(transport: MemoryTransport) -> int:
+    stream = EventStream()
+    list(stream.feed(bytes(transport.received)))
+    return stream.comment_count
+
+
+def test_a_stream_that_fails_at_its_heartbeat_ends_and_the_others_hear_theirs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hub, story = new_hub(), TaskStory(new_task_id())
+    hub.take([message(story.accepted(), 0, 0)])
+    broken, others = BrokenTransport(), [watch(hub, story) for _ in range(5)]
+    watch_over(broken, hub, story)
+    Heartbeat(new_settings(heartbeat_seconds=15), hub).beat(time.monotonic() + 16)
+    assert [comment_count(transport) for transport in others] == [1] * 5
+    assert broken.lost
+    assert (hub.seats.taken_count, dict(hub.tally.ended)) == (5, {"failed": 1})
+    assert "secret" not in "".join(capsys.readouterr())
+
+
+def test_a_stream_that_fails_at_its_end_keeps_no_other_from_its_own() -> None:
+    hub, story = new_hub(), TaskStory(new_task_id())
+    hub.take([message(story.accepted(), 0, 0)])
+    broken, others = BrokenTransport(), [watch(hub, story, expires=1.0) for _ in range(5)]
+    watch_over(broken, hub, story, expires=1.0)
+    Heartbeat(new_settings(), hub).inspect(time.monotonic())
+    assert [transport.closed for transport in others] == [True] * 5
+    assert broken.lost
+
+
+def test_what_fails_beside_the_heartbeat_does_not_stop_it() -> None:
+    hub, story = new_hub(), TaskStory(new_task_id())
+    hub.take([message(story.accepted(), 0, 0)])
+    transport = watch(hub, story)
+    hub.partitions[0].logs[b"broken"] = cast("TaskLog", None)
+    heartbeat, now = Heartbeat(new_settings(heartbeat_seconds=15), hub), time.monotonic()
+    for tick in (300, 600):
+        heartbeat.tick(tick, now + tick)
+    assert comment_count(transport) == 2
+
+
+async def test_heartbeats_go_on_after_an_error_that_nobody_expected() -> None:
+    hub, story = new_hub(), TaskStory(new_task_id())
+    hub.take([message(story.accepted(), 0, 0)])
+    hopeless = HopelessTransport()
+    watch_over(hopeless, hub, story)
+    running = asyncio.ensure_future(Heartbeat(new_settings(heartbeat_seconds=0.001), hub).run())
+    again = asyncio.ensure_future(hopeless.failed_twice.wait())
+    await asyncio.wait((running, again), timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    ended = running.done()
+    running.cancel()
+    again.cancel()
+    await asyncio.gather(running, again, return_exceptions=True)
+    assert not ended, "silence would look like a dead relay to every client"
+    assert hopeless.failed_twice.is_set()
 
 
 async def test_a_drain_ends_streams_between_frames_and_cuts_who_does_not_read() -> None:
