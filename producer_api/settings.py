@@ -129,6 +129,10 @@ class Settings(BaseSettings):
             raise ValueError("identity=jwt needs API_JWT_PUBLIC_KEY_FILE, API_JWT_AUDIENCE and API_JWT_ISSUER")
         if self.ticket_ttl_seconds < self.start_deadline_seconds + self.run_deadline_seconds:
             raise ValueError("a ticket must last as long as a task may: raise API_TICKET_TTL_SECONDS")
+        if (self.start_deadline_seconds + self.run_deadline_seconds) * 1000 > self.topics.cancellations.retention_ms:
+            raise ValueError(
+                "a task may not live longer than its cancellation is kept: lower API_START_DEADLINE_SECONDS"
+            )
         if self.idempotency_window_seconds * 1000 > self.topics.requests.retention_ms:
             raise ValueError("API_IDEMPOTENCY_WINDOW_SECONDS is longer than the requests are kept")
         if self.public_url:

@@ -207,7 +207,7 @@ class WorkerProcess:
         reader = LogReader(settings.bootstrap)
         publisher = new_publisher(lambda: self.app.producer.client, topics)
         self.cancellations = Cancellations(
-            settings.bootstrap, topics, timedelta(seconds=settings.longest_deadline_seconds), reader
+            settings.bootstrap, topics, timedelta(milliseconds=topics.cancellations.retention_ms), reader
         )
         self.dispatcher = Dispatcher(
             _ConsumerFeed(self.app),

@@ -43,7 +43,7 @@ class Tasks(Protocol):
 
 
 class Requested:
-    """The tasks that somebody wants stopped: the newest 100,000, for as long as a task can live."""
+    """The tasks that somebody wants stopped: the newest 100,000, for as long as Kafka keeps them."""
 
     def __init__(self, lifetime: timedelta, clock: Callable[[], float] = time.time) -> None:
         self._lifetime_seconds = lifetime.total_seconds()
@@ -92,7 +92,7 @@ class Cancellations:
         self._wake.set()
 
     async def follow(self, tasks: Tasks) -> None:
-        """Read cancellations until cancelled: from the longest deadline back, then as they come."""
+        """Read cancellations until cancelled: from the topic's retention back, then as they come."""
         while True:
             try:
                 await self._follow(tasks)

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from contracts.codec import decode_request
 from contracts.cursor import Position, parse_position
-from contracts.errors import CursorError
+from contracts.errors import CursorError, RecordError
 from contracts.topics import Topics
 from stream_processors.errors import LogStalled
 from stream_processors.log_reader import LogReader, LogRecord
@@ -85,9 +87,15 @@ class DeadLetters:
         return None if record is None else Buried.of(position.partition, record)
 
     async def resend(self, letter: Buried) -> Position:
-        """Write the original record to the topic it came from, and return where it is now."""
+        """Write the original record to the topic it came from, and return where it is now.
+
+        Raises ValueError for a letter of another installation, and for a request whose time is over: its task has
+        ended, and how long that is remembered is bounded.
+        """
         if letter.topic not in {topic.name for topic in self._topics.all()}:
             raise ValueError("the letter does not come from a topic of this installation")
+        if letter.topic == self._topics.requests.name and _is_over(letter, datetime.now(UTC)):
+            raise ValueError("the request's time is over, and its task has ended: submit the notes again")
         async with AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True) as producer:
             sent = await producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=letter.headers)
             return Position(sent.partition, sent.offset)
@@ -116,6 +124,13 @@ async def _run(letters: DeadLetters, options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(f"sent to {letter.topic} {await letters.resend(letter)}\n")
     return 0
+
+
+def _is_over(letter: Buried, now: datetime) -> bool:
+    try:
+        return decode_request(letter.key, letter.value).end_deadline < now
+    except RecordError:
+        return False  # what no worker can read begins no task
 
 
 def _describe(letter: Buried, *, with_value: bool) -> str:

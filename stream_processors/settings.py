@@ -49,7 +49,6 @@ class WorkerSettings(KafkaSettings):
     commit_seconds: Seconds = Field(1, description="time between commits")
     commit_timeout_seconds: Seconds = Field(10, description="time after which a commit counts as failed")
     commit_failure_limit: int = Field(5, gt=0, description="failed commits in a row before readiness is red")
-    longest_deadline_seconds: Seconds = Field(3600, description="how far back cancellations can still matter")
 
     @model_validator(mode="after")
     def _refuse_unsafe_combinations(self) -> "WorkerSettings":

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from contracts.codec import Record
+from contracts.codec import Record, RequestHeader, encode_request
 from contracts.cursor import Position
 from contracts.dead_letter import DeadLetter, encode_dead_letter
 from stream_processors.dead_letters import main
-from tests.support.worker import KafkaClient, kafka_client
+from tests.support.worker import ORIGIN, KafkaClient, a_request, kafka_client
 
+HEADER = RequestHeader("digest", Position(0, 0))
 HEADERS = [("owner", b"teacher"), ("binary", b"\xff")]
 
 
@@ -64,6 +65,16 @@ async def test_what_is_sent_back_is_what_it_was(client: KafkaClient, key: bytes 
     assert await run(client, "resend", str(at)) == 0
     (record,) = await client.read_all(client.topics.requests.name)
     assert (record.key, record.value, list(record.headers)) == (key, value, HEADERS)
+
+
+async def test_a_request_is_sent_back_only_as_long_as_its_task_may_run(
+    client: KafkaClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_time, over = (encode_request(a_request(end_seconds=left), ORIGIN, HEADER) for left in (60, -1))
+    assert await run(client, "resend", str(await bury(client, over.key, over.value))) == 1
+    assert "time is over" in capsys.readouterr().err
+    assert await run(client, "resend", str(await bury(client, in_time.key, in_time.value))) == 0
+    assert [record.key for record in await client.read_all(client.topics.requests.name)] == [in_time.key]
 
 
 async def test_what_cannot_be_done_is_one_sentence(client: KafkaClient, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,10 @@ UNSAFE: dict[str, tuple[dict[str, Any], str]] = {
         {"identity": "jwt", "jwt_public_key_file": Path("k"), "jwt_issuer": "i"},
         "API_JWT_AUDIENCE",
     ),
+    "a task that outlives its cancellation": (
+        {"start_deadline_seconds": 86_400, "ticket_ttl_seconds": 90_000},
+        "API_START_DEADLINE_SECONDS",
+    ),
     "a ticket shorter than its task": ({"ticket_ttl_seconds": 899}, "API_TICKET_TTL_SECONDS"),
     "keys remembered longer than requests": ({"idempotency_window_seconds": 86_401}, "longer than the requests"),
     "every origin": ({"allowed_origins": ("*",)}, "exact origin"),
