@@ -154,37 +154,6 @@ def test_a_chunk_is_as_many_frames_as_fit_or_one(sizes: list[int], keep: int, se
         assert len(frames) == len(rest) or sum(map(len, rest[: len(frames) + 1])) > room
 
 
-class BrokenMessage:
-    """A record that fails as nobody expects: only its place can be read."""
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return 2
-
-    def fail(self) -> NoReturn:
-        raise RuntimeError("학생의 글")
-
-    key = value = headers = fail
-
-
-def test_a_record_that_fails_unexpectedly_is_counted_and_the_rest_of_its_batch_is_sent() -> None:
-    hub, story = new_hub(), TaskStory(new_task_id())
-    hub.take([message(story.accepted(), 0, 0)])
-    transport = watch(hub, story)
-    with structlog.testing.capture_logs() as logged:
-        hub.take([message(story.delta("앞"), 0, 1), BrokenMessage(), message(story.delta("뒤"), 0, 3)])
-    tally = hub.tally
-    assert (tally.record_count, tally.applied_count, dict(tally.skipped)) == (4, 3, {"unexpected": 1})
-    assert [event.json["text"] for event in read_all(transport.written) if event.type == "version.delta"] == [
-        "앞",
-        "뒤",
-    ]
-    assert hub.partitions[0].next_offset == 4
-    assert logged == [{"event": "record.failed", "reason": "RuntimeError", "log_level": "error"}]
-
-
 def test_the_counters_add_up() -> None:
     hub, story = new_hub(), TaskStory(new_task_id())
     good: list[Event] = [story.accepted(), story.started(), story.delta(), story.succeeded(), story.delta()]
