@@ -7,6 +7,7 @@ a new line of the stream, so every line of it gets its own `data:`.
 import re
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_LF, _CR = b"\n\r"  # as numbers: searching a value for one byte is several times faster than for a string of one
 COMMENT = b":\n\n"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
@@ -16,7 +17,7 @@ def encode_frame(event_type: bytes, value: bytes, cursor: bytes = b"") -> bytes:
 
     `event_type` and `cursor` are ours and hold neither line ends nor NUL.
     """
-    if b"\n" in value or b"\r" in value:
+    if _LF in value or _CR in value:
         value = b"\ndata: ".join(_LINE_END.split(value))
     if cursor:
         return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor, event_type, value)

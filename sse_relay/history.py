@@ -40,7 +40,7 @@ class History:
     def grow(self, log: TaskLog, added_bytes: int) -> None:
         """Count what a log has grown by; a task that is too large by itself loses its older half."""
         self.size_bytes += added_bytes
-        if log.ended and log in self._running:
+        if log.end is not None and log in self._running:
             del self._running[log]
             self._finished[log] = None
         if log.size_bytes > self._max_task_bytes and len(log.frames) > 1:

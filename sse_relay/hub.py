@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import structlog
 
 from contracts.errors import MalformedRecord, RecordError, TaskIdError, UnknownType, UnsupportedSchema
 from contracts.lifecycle import Verdict
 from contracts.task import OwnerId, TaskId, parse_task_id
 from sse_relay.history import History
-from sse_relay.log import TaskLog
+from sse_relay.log import APPLY, TaskLog
 from sse_relay.owner import OwnerLog, composite
 from sse_relay.partition import Partition
 from sse_relay.record import HeaderReader, KafkaMessage, has_json_object, owner_of
@@ -18,6 +20,7 @@ from sse_relay.tally import Tally
 
 _MAX_EMPTY_OWNERS = 10_000
 _MAX_WARM_TASKS = 256
+_log = structlog.get_logger(__name__)
 
 
 class Hub:
@@ -46,25 +49,37 @@ class Hub:
         """Take a batch in and dispatch it: one write for each subscriber that is live."""
         changed: dict[TaskLog, int] = {}
         changed_owners: dict[OwnerLog, None] = {}
-        applied, watched_owners = 0, self.watched_owners
-        for message in messages:
-            partition = self.partitions[message.partition()]
-            offset = message.offset()
-            if offset < partition.next_offset:
-                self.tally.skipped["read_before"] += 1
-                continue
-            partition.next_offset = offset + 1
-            log = self._append(partition, offset, message, changed)
-            if log is not None:
-                applied += 1
-                if watched_owners and (owner := self.owners[log.owner]) in watched_owners:
-                    owner.unsent.append((partition.number, offset, log.frames[-1]))
-                    changed_owners[owner] = None
-        self._count(len(messages), applied)
+        rest = iter(messages)
+        while not self._take_in(rest, changed, changed_owners):
+            self.tally.skipped["unexpected"] += 1
+        self.tally.batch_count += 1
+        self.tally.record_count += len(messages)
         self._dispatch(changed, changed_owners)
         for partition in self.partitions.values():
             if partition.awaited:
                 partition.reach(partition.next_offset)
+
+    def _take_in(
+        self, rest: Iterator[KafkaMessage], changed: dict[TaskLog, int], changed_owners: dict[OwnerLog, None]
+    ) -> bool:
+        """Append records to their tasks' logs; return False behind one that failed in a way that nobody expected."""
+        partitions, watched_owners = self.partitions, self.watched_owners
+        try:
+            for message in rest:
+                partition = partitions[message.partition()]
+                offset = message.offset()
+                if offset < partition.next_offset:
+                    self.tally.skipped["read_before"] += 1
+                    continue
+                partition.next_offset = offset + 1
+                log = self._append(partition, offset, message, changed)
+                if watched_owners and log is not None and (owner := self.owners[log.owner]) in watched_owners:
+                    owner.unsent.append((partition.number, offset, log.frames[-1]))
+                    changed_owners[owner] = None
+        except Exception as error:  # noqa: BLE001 - the rim: the rest of the batch would be lost, it is not read again
+            _log.error("record.failed", reason=type(error).__name__)  # the type only: a message could hold a text
+            return False
+        return True
 
     def _append(
         self, partition: Partition, offset: int, message: KafkaMessage, changed: dict[TaskLog, int]
@@ -88,7 +103,7 @@ class Hub:
             changed[log] = log.size_bytes
             log.unsent = len(log.frames)
         verdict = log.append(offset, kind, sequence, value)
-        if verdict is not Verdict.APPLY:
+        if verdict is not APPLY:
             self.tally.ignored[verdict] += 1
             return None
         return log
@@ -100,19 +115,19 @@ class Hub:
         self.history.add(log)
         return log
 
-    def _count(self, record_count: int, applied_count: int) -> None:
-        self.tally.batch_count += 1
-        self.tally.record_count += record_count
-        self.tally.applied_count += applied_count
-
     def _dispatch(self, changed: dict[TaskLog, int], changed_owners: dict[OwnerLog, None]) -> None:
-        now = time.monotonic()
+        now, applied_count = time.monotonic(), 0
         for log in changed:
+            count = len(log.frames) - log.unsent
+            if not count:
+                continue
+            applied_count += count
             newest = self.owners[log.owner].last
             if log.last > newest.get(log.partition, -1):
                 newest[log.partition] = log.last
-            if log.live and log.unsent < len(log.frames):
+            if log.live:
                 self._send(log, now)
+        self.tally.applied_count += applied_count
         for owner in changed_owners:
             self._send_owner(owner, now)
         for log, size_before in changed.items():
@@ -121,9 +136,10 @@ class Hub:
         self.history.fit()
 
     def _send(self, log: TaskLog, now: float) -> None:
-        data = b"".join(log.frames[log.unsent :])
+        frames = log.frames
+        data = frames[-1] if log.unsent == len(frames) - 1 else b"".join(frames[log.unsent :])
         log.spoke = now
-        if len(data) > CHUNK_BYTES or log.ended:
+        if len(data) > CHUNK_BYTES or log.end is not None:
             before = log.offsets[log.unsent - 1] if log.unsent else log.lost
             for subscriber in tuple(log.live):
                 self.unwatch(log, subscriber)

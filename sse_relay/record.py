@@ -1,7 +1,8 @@
 """What the relay reads of a Kafka record: the headers, each combination of which is parsed only once."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, TypeGuard
+from dataclasses import dataclass
+from typing import Protocol, TypeGuard
 
 from contracts.attempt import Attempt
 from contracts.codec import read_header
@@ -24,7 +25,8 @@ class KafkaMessage(Protocol):
     def partition(self) -> int: ...  # noqa: D102
 
 
-class Kind(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Kind:
     """What many records have in common: type, whether it ends a task, and attempt."""
 
     event_type: bytes
@@ -41,9 +43,12 @@ class HeaderReader:
     def read(self, headers: Headers) -> tuple[Kind, int, bytes]:
         """Return a record's kind, sequence and owner; raise the contracts' RecordError."""
         found = dict(headers)
-        kind = self._kinds.get((found.get("schema_version"), found.get("ce_type"), found.get("attempt")))
-        sequence, owner = found.get("sequence"), found.get("owner")
-        if kind is None or not sequence or len(sequence) > _MAX_DIGITS or not sequence.isdigit() or owner is None:
+        try:
+            kind = self._kinds[found["schema_version"], found["ce_type"], found["attempt"]]
+            sequence, owner = found["sequence"], found["owner"]
+        except KeyError:
+            return self._parse(headers, found)
+        if not sequence or len(sequence) > _MAX_DIGITS or not sequence.isdigit() or owner is None:
             return self._parse(headers, found)
         return kind, int(sequence), owner
 

@@ -9,6 +9,7 @@ in one thread without awaiting.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import orjson
@@ -27,10 +28,14 @@ LOG_LOST = "history_lost"
 LOG_RESET = "log_reset"
 
 
+def _drop(_: bytes) -> None:
+    """Send nothing: there is no connection."""
+
+
 class Subscriber(asyncio.Protocol):
     """One open stream: what task and owner streams share."""
 
-    __slots__ = ("closing", "expires", "hub", "paused_since", "seat", "transport")
+    __slots__ = ("closing", "expires", "hub", "paused_since", "seat", "transport", "write")
 
     def __init__(self, hub: "Hub", seat: Seat, expires: float) -> None:
         self.hub = hub
@@ -41,17 +46,20 @@ class Subscriber(asyncio.Protocol):
         """Since when the peer has not read; 0 while it does."""
         self.closing = False
         self.transport: asyncio.Transport | None = None
+        self.write: Callable[[bytes], None] = _drop
+        """Send whole frames: the transport's own method, since the hub calls it for each event and viewer."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to send; everything that is there goes out at once."""
         self.transport = cast("asyncio.Transport", transport)
+        self.write = self.transport.write
         self.transport.set_write_buffer_limits(high=CHUNK_BYTES)
         self.hub.join(self)
         self.catch_up()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave the hub."""
-        self.closing, self.transport = True, None
+        self.closing, self.transport, self.write = True, None, _drop
         self.leave_live()
         self.hub.leave(self)
         self.seat.release()
@@ -68,11 +76,6 @@ class Subscriber(asyncio.Protocol):
         """Go on from the own position."""
         self.paused_since = 0.0
         self.catch_up()
-
-    def write(self, data: bytes) -> None:
-        """Send whole frames."""
-        if self.transport is not None:
-            self.transport.write(data)
 
     def finish(self, farewell: bytes = b"") -> None:
         """End the stream between two frames; what has been written still goes out."""
