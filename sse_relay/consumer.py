@@ -5,6 +5,7 @@ skipped in silence (`auto.offset.reset=error`): the partition begins anew and it
 """
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ class TopicReader:
 
     def _read(self) -> None:
         """Open the topic and read until told to stop, or until a position turns out to be gone."""
-        pace = Pace()
+        pace, count = Pace(), len(self._settings.own_partitions)
         self._at_end.clear()
         clients: dict[Fetching, Consumer] = {}
         try:
@@ -86,7 +87,7 @@ class TopicReader:
             fetching = pace.fetching
             while not self._stopping.is_set():
                 self._read_batch(client, pace)
-                if len(self._at_end) == len(self._settings.own_partitions):
+                if len(self._at_end) == count:
                     pace.reach_end()
                 if pace.fetching is not fetching:
                     client.unassign()
@@ -100,8 +101,13 @@ class TopicReader:
                 client.close()
 
     def _read_batch(self, client: Consumer, pace: Pace) -> None:
-        """Wait for one record, and take all that are there."""
+        """Wait for one record, and take all that are there.
+
+        A fetch's records come one partition after another, and the first one wakes this thread. On a busy core it would
+        run at once and find only that one, so it lets the client's own thread come to the end of the fetch.
+        """
         first = client.poll(_IDLE_SECONDS)
+        os.sched_yield()
         messages = [] if first is None else [first, *client.consume(_BATCH_COUNT, 0)]
         if messages:
             self._hand_over(messages)
