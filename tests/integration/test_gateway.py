@@ -21,7 +21,7 @@ from deploy.topics import ensure_topics
 from producer_api.settings import Settings as ApiSettings
 from tests.support.event_stream import StreamEvent
 from tests.support.gateway import GatewayProcess
-from tests.support.producer_api import SUBMISSION, serve, wait_ready, write_keys
+from tests.support.producer_api import SUBMISSION, ask_until, serve, wait_ready, write_keys
 from tests.support.relay import RelayProcess, TicketOffice
 from tests.support.relay_events import TaskStory, record
 from tests.support.relay_viewer import StreamViewer
@@ -73,19 +73,25 @@ class Scene:
         self.gateways: list[GatewayProcess] = []
         self._office = TicketOffice(folder)
         self._producer = producer
-        self.relays = [
-            RelayProcess(bootstrap, prefix, self._office, partitions=",".join(map(str, part))) for part in PARTS
-        ]
+        self._bootstrap = bootstrap
+        self.relays = [self.new_relay(part) for part in PARTS]
         self.url = ""
 
     async def open_gateway(self, parts: Sequence[tuple[int, ...]] = PARTS, api: str = NOBODY) -> GatewayProcess:
         (port,) = free_ports(1)
-        shards = tuple(Shard(part, (address_of(relay.url),)) for part, relay in zip(parts, self.relays, strict=True))
-        listen = f"127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}"
         folder = self.folder / f"gateway-{len(self.gateways)}"
-        gateway = GatewayProcess(folder, render(Gateway(listen, (api,), shards)), f"http://{listen}")
+        gateway = GatewayProcess(folder, self.configuration(url, parts, api), url)
         self.gateways.append(gateway)
         return await gateway.start()
+
+    def configuration(self, url: str, parts: Sequence[tuple[int, ...]] = PARTS, api: str = NOBODY) -> str:
+        shards = tuple(Shard(part, (address_of(relay.url),)) for part, relay in zip(parts, self.relays, strict=True))
+        return render(Gateway(address_of(url), (api,), shards))
+
+    def new_relay(self, part: Sequence[int]) -> RelayProcess:
+        partitions = ",".join(map(str, part))
+        return RelayProcess(self._bootstrap, self.topics.prefix, self._office, partitions=partitions)
 
     async def write(self, told: Told, *events: Event) -> Told:
         for event in events:
@@ -216,6 +222,40 @@ async def test_a_killed_relay_is_a_pause_for_its_own_viewers_and_nothing_for_oth
     for ticket in scene.tickets:
         assert ticket.encode() not in written
     assert b"ticket" not in gateway.access.encode() + gateway.errors.encode()
+
+
+async def test_partitions_move_to_another_relay_and_viewers_follow_them(scene: Scene) -> None:
+    tasks = (await scene.begin_everywhere())[3:6]
+    (gateway,) = scene.gateways
+    old, new = scene.relays[1], scene.new_relay(PARTS[1])
+    try:
+        await new.start(PATIENCE_SECONDS)
+        async with contextlib.AsyncExitStack() as stack:
+            viewers = [await stack.enter_async_context(scene.watch(told)) for told in tasks]
+            for viewer in viewers:
+                await viewer.until("snapshot")
+            scene.relays[1] = new
+            gateway.reload(scene.configuration(gateway.url))
+            # A connection that is kept may belong to the old configuration, which is about to close it.
+            async with httpx2.AsyncClient(headers={"Connection": "close"}) as client:
+                snapshot = scene.url_of(tasks[0]).replace("/events?", "?")
+                await ask_until(
+                    lambda: client.get(snapshot), lambda _: address_of(new.url) in gateway.access, PATIENCE_SECONDS
+                )
+            for told, viewer in zip(tasks, viewers, strict=True):
+                await scene.write(told, told.story.delta("둘 "))
+                assert plain([await viewer.next()]) == told.behind(2), "an open stream stays where it is"
+            assert await old.terminate() == 0
+            for told, viewer in zip(tasks, viewers, strict=True):
+                assert plain((await viewer.rest())[1:]) == told.behind(2)
+                assert viewer.stream.retry_ms is not None
+        for told, viewer in zip(tasks, viewers, strict=True):
+            await scene.write(told, told.story.succeeded())
+            async with scene.watch(told, viewer.cursor) as again:
+                assert plain(await again.rest()) == told.behind(3)
+    finally:
+        old.kill()
+        new.kill()
 
 
 async def test_a_url_with_the_wrong_partition_is_refused_aloud(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -65,6 +66,12 @@ class GatewayProcess:
         """Return everything that it has written anywhere, after its end."""
         files = [file for file in sorted(self._folder.rglob("*")) if file.is_file()]
         return b"\n".join(file.read_bytes() for file in files)
+
+    def reload(self, configuration: str) -> None:
+        """Ask it to go on with another configuration; requests that come later see it, open streams do not."""
+        assert self._process is not None
+        (self._folder / "nginx.conf").write_text(configuration, encoding="utf-8")
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """End it at once, its workers too."""
