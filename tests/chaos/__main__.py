@@ -60,6 +60,8 @@ def _report(plan: Plan, keep: Path | None) -> bool:
         report = run(plan, (keep / f"seed-{plan.seed}") if keep else Path(folder), say)
     print("\n".join(report.lines()))
     print(f"  {'BROKEN: ' + '; '.join(report.broken) if report.broken else 'every promise kept'}", flush=True)
+    if report.examples:
+        print(f"  for example: {', '.join(report.examples)}", flush=True)
     return not report.broken
 
 

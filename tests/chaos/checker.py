@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.codec import decode_event_value, decode_result, read_header, task_id_of
@@ -43,6 +43,8 @@ class Histories:
     def __init__(self) -> None:
         self.tasks: dict[str, TaskHistory] = {}
         self.unreadable_count = 0
+        self.generations: dict[int, float] = {}
+        """When the log first held a record of each assignment."""
 
     def take(self, records: Iterable[Seen]) -> None:
         for record in records:
@@ -55,6 +57,7 @@ class Histories:
         task_id, header = task_id_of(record.key), read_header(record.headers)
         task = self.tasks.setdefault(task_id, TaskHistory(TaskState(task_id), first_at=record.at))
         event = decode_event_value(header.type, record.value)
+        self.generations.setdefault(header.attempt.generation, record.at)
         task.progress, verdict = judge(task.progress, header.attempt, header.sequence, terminal=header.terminal)
         task.verdicts[verdict] += 1
         task.attempts.add(str(header.attempt))
@@ -126,6 +129,12 @@ class Report:
         return broken
 
     @property
+    def examples(self) -> list[str]:
+        """Name a few of the tasks and versions that broke a promise."""
+        named = (self.lost, self.stuck, self.double, self.false_success, self.result_missing, self.result_wrong)
+        return [name for names in (*named, self.disagreement, self.unexplained) for name in names[:3]]
+
+    @property
     def again_count(self) -> int:
         """How many drafts were made again."""
         return sum(self.made_again.values())
@@ -177,6 +186,7 @@ def check(
     finished = calls_completed(calls)
     drafts = Counter((call["task_id"], call["version"]) for call in calls if call["purpose"] == "draft")
     again = made_again(calls, settled_at(tasks))
+    disturbances = replace(disturbances, assignments=list(histories.generations.values()))
     return Report(
         accepted=len(accepted),
         terminal=Counter(task.state.stage.value for task in ended.values()),

@@ -11,6 +11,8 @@ Version = tuple[str, int]
 _COMPLETED = "completed"
 _SETTLE_SECONDS = 1.0
 """How long after an answer a version may be on its way into the log."""
+_TAKEOVER_SECONDS = 10.0
+"""How long it may take from an assignment to the first record that a new owner writes."""
 
 
 class Why(StrEnum):
@@ -66,10 +68,14 @@ def made_again(calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, 
 
 @dataclass
 class Disturbances:
-    """When calls may break off: moments at which workers die, stop or come back, and the times without a broker."""
+    """When calls may break off: moments at which workers die, stop or come back, and the times without a broker.
+
+    `assignments` are the times at which the log first held a record of each new assignment of the partitions.
+    """
 
     moments: list[float] = field(default_factory=list)
     outages: list[tuple[float, float]] = field(default_factory=list)
+    assignments: list[float] = field(default_factory=list)
 
     def calls_in_flight(self, calls: Sequence[Mapping[str, Any]]) -> int:
         """Count the calls that were open at a disturbance, or just over, each as often as it was."""
@@ -77,8 +83,10 @@ class Disturbances:
         return sum(_in_flight(call, moment) for moment in moments for call in calls)
 
     def explain(self, call: Mapping[str, Any]) -> bool:
-        """Tell whether a call's answer could be lost: Kafka was away, or a worker died or stood still meanwhile."""
-        return any(begin - _SETTLE_SECONDS <= call["ended_at"] <= end for begin, end in self.outages) or any(
+        """Tell whether a call's answer could be lost: Kafka was away, its worker died or stood still, or let go."""
+        spans = [(begin - _SETTLE_SECONDS, end) for begin, end in self.outages]
+        spans += [(at - _TAKEOVER_SECONDS, at) for at in self.assignments]
+        return any(begin <= call["ended_at"] <= end for begin, end in spans) or any(
             _in_flight(call, moment) for moment in self.moments
         )
 

@@ -1,5 +1,6 @@
 """One chaos run: a whole system, a load, a schedule of faults, and the table that the topics give."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -100,12 +101,14 @@ def _run(plan: Plan, system: System, say: Callable[[str], None]) -> Report:
         histories = Histories()
         load, injector = _storm(plan, system, reader, histories, say)
         ended = len(load.accepted) - len(histories.unfinished(load.accepted))
+        calls = _calls(control)
+        (system.settings.run_directory / "calls.json").write_text(json.dumps(calls))
         say(f"{len(load.accepted)} accepted, {len(load.refused)} refused, {ended} ended")
         return check(
             load.accepted,
             histories,
             _all_results(results, ended),
-            _calls(control),
+            calls,
             [at for at, _ in injector.applied],
             injector.disturbances,
             _committed(system.bootstrap, topics),
