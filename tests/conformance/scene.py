@@ -107,9 +107,9 @@ class Scene:
     def viewer(self, path: str, ticket: str) -> StrictViewer:
         return StrictViewer(self.target.url + path, ticket)
 
-    def watch_owner(self, cursor: str = "", *, relay: str = "", owner: str = "") -> StrictViewer:
+    def watch_owner(self, cursor: str = "", *, query: str = "", relay: str = "", owner: str = "") -> StrictViewer:
         ticket = self.target.tickets.for_owner(owner or self.owner)
-        return StrictViewer(f"{relay or self.target.url}/v1/events", ticket, cursor)
+        return StrictViewer(f"{relay or self.target.url}/v1/events{query}", ticket, cursor)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

@@ -9,8 +9,8 @@ from typing_extensions import override
 from contracts.events import EVENT_TYPES
 from tests.support.event_stream import EventStream, StreamEvent
 
-WITHOUT_ID = frozenset({"gap", "overloaded"})
-KNOWN_TYPES = frozenset(EVENT_TYPES) | {"snapshot", "gap", "synced", "overloaded"}
+WITHOUT_ID = frozenset({"gap", "overloaded", "shard"})
+KNOWN_TYPES = frozenset(EVENT_TYPES) | {"snapshot", "gap", "synced", "overloaded", "shard"}
 LOG_FIELDS = frozenset({"type", "task_id", "attempt", "sequence"})
 
 
