@@ -7,6 +7,7 @@ nothing done with them, the floor. They take turns, and change who goes first wi
 
 import argparse
 import asyncio
+import logging
 import statistics
 import tempfile
 import time
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
 from aiokafka import AIOKafkaProducer
 
 from bench.relay.stage import DELTA_CHARACTERS
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--deltas", type=int, default=360, help="deltas of each task")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory(prefix="bench-takeover-") as folder, Broker(Path(folder), heap_mb=512) as broker:
         asyncio.run(_measure(broker.bootstrap, Load(options.ended, options.open, options.deltas), options.rounds))
     return 0
@@ -94,9 +97,7 @@ async def _measure(bootstrap: str, load: Load, round_count: int) -> None:
             await work()
             times[name].append(time.perf_counter() - began)
     floor, ours = (statistics.median(times[name]) for name in ("read", "fold"))
-    print(
-        f"{record_count} records: {load.ended_count} tasks ended, {load.open_count} in flight; medians of {round_count}"
-    )
+    print(f"{record_count} records, {load.ended_count} tasks ended, {load.open_count} in flight; {round_count} rounds")
     print(f"read {floor:.3f} s   fold {ours:.3f} s ({ours / floor:.2f}×), {record_count / ours:,.0f} records a second")
 
 

@@ -39,6 +39,9 @@ class Listener(Protocol):
     async def goes_on(self, *, again: bool) -> None:
         """A call begins after a wait; `again` when an earlier one died and its text is void."""
 
+    async def begins(self) -> None:
+        """A call is about to be made; returns when it may."""
+
 
 @dataclass(frozen=True, slots=True)
 class Customer:
@@ -111,6 +114,7 @@ class ModelCalls:
             with self._services.breaker.guard():
                 if again or waited:
                     await listener.goes_on(again=again)
+                await listener.begins()
                 customer = self.customer
                 call = ModelCall(customer.task_id, customer.version, purpose, customer.attempt, prompt, self._deadline)
                 return await _Meter(self, call, permit).run(self._services, listener)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.commands import GenerationRequest, VersionPlan
+from contracts.cursor import Position
 from contracts.events import (
     Phase,
     Reason,
@@ -70,6 +71,7 @@ class VersionWriter:
         customer = Customer(emitter.task_id, plan.version, emitter.attempt, least_letters(self._limit_bytes))
         self._calls = ModelCalls(services, customer, deadline, earlier_count)
         self._phase = Phase.DRAFTING
+        self._entered: asyncio.Future[Position] | None = None
         self._text = ""
         self._settled: VersionOutcome | None = None
 
@@ -184,15 +186,18 @@ class VersionWriter:
         return self._assignment.request.limit.bytes
 
     async def _enter(self, phase: Phase) -> None:
-        """Enter a phase once Kafka knows of it: so no call begins that the log cannot tell the next worker of."""
         self._phase = phase
-        acknowledged = await self._emitter.emit(VersionPhase, version=self._plan.version, phase=phase)
-        await asyncio.shield(acknowledged)
+        self._entered = await self._emitter.emit(VersionPhase, version=self._plan.version, phase=phase)
 
     async def _show(self, text: str) -> None:
         if text != self._text:
             self._text = text
             await self._emitter.emit(VersionReplaced, version=self._plan.version, text=text)
+
+    async def wait_until_told(self) -> None:
+        """Wait until Kafka has the phase: no call begins that the log cannot tell the next worker of."""
+        if self._entered is not None:
+            await asyncio.shield(self._entered)
 
     async def hear(self, text: str) -> None:
         """Show new text of a draft."""
@@ -241,6 +246,9 @@ class _Listener:
 
     async def waits(self, reason: Reason, seconds: float | None) -> None:
         await self._writer.tell_waiting(reason, seconds)
+
+    async def begins(self) -> None:
+        await self._writer.wait_until_told()
 
     async def goes_on(self, *, again: bool) -> None:
         self._streamed = StreamedText()

@@ -101,9 +101,9 @@ class Report:
     made_again: Mapping[Why, int]
     """Drafts that were made again, by why."""
     unexplained: list[str]
-    """Versions whose answer was lost although Kafka was there and no worker died."""
+    """Versions that were made again although nothing had happened since they were begun."""
     in_flight_count: int
-    """Calls that were open, or just over, when a worker died, stopped or came back, or a broker went."""
+    """Versions that were begun and not in the log when a worker died, stopped or came back, or a broker went."""
     longest_after_fault_seconds: float
     deaths: Sequence[str]
     """Processes that ended although nobody shot at them; they were started again."""
@@ -119,13 +119,13 @@ class Report:
             "result missing": self.result_missing,
             "result wrong": self.result_wrong,
             "readers disagree": self.disagreement,
-            "answers lost without a cause": self.unexplained,
+            "made again without a cause": self.unexplained,
         }
         broken = [f"{name}: {len(tasks)}" for name, tasks in named.items() if tasks]
         if paid_twice := self.made_again.get(Why.PAID_TWICE):
             broken.append(f"paid twice: {paid_twice}")
         if self.again_count > self.in_flight_count:
-            broken.append(f"{self.again_count} drafts made again, {self.in_flight_count} calls were in flight")
+            broken.append(f"{self.again_count} drafts made again, {self.in_flight_count} versions were in flight")
         return broken
 
     @property
@@ -156,7 +156,7 @@ class Report:
             "records after the end": self.after_end_count,
             "drafts per version": f"{self.drafts_per_version:.3f}",
             "drafts made again": self._again_line(),
-            "calls in flight at disturbances": self.in_flight_count,
+            "versions in flight at disturbances": self.in_flight_count,
             "longest to terminal after a fault": f"{self.longest_after_fault_seconds:.1f} s",
             "processes that ended by themselves": len(self.deaths),
         }
@@ -185,7 +185,8 @@ def check(
     verdicts = sum((task.verdicts for task in tasks.values()), Counter[Verdict]())
     finished = calls_completed(calls)
     drafts = Counter((call["task_id"], call["version"]) for call in calls if call["purpose"] == "draft")
-    again = made_again(calls, settled_at(tasks))
+    settled = settled_at(tasks)
+    again = made_again(calls, settled)
     disturbances = replace(disturbances, assignments=list(histories.generations.values()))
     return Report(
         accepted=len(accepted),
@@ -204,12 +205,8 @@ def check(
         unreadable_count=histories.unreadable_count,
         drafts_per_version=sum(drafts.values()) / max(1, len(drafts)),
         made_again=Counter(each.why for each in again),
-        unexplained=[
-            f"{each.version[0]}/{each.version[1]}"
-            for each in again
-            if each.why is Why.ANSWER_LOST and not disturbances.explain(each.call)
-        ],
-        in_flight_count=disturbances.calls_in_flight(calls),
+        unexplained=[f"{each.version[0]}/{each.version[1]}" for each in again if not disturbances.explain(each)],
+        in_flight_count=disturbances.versions_in_flight(calls, settled),
         longest_after_fault_seconds=_longest_after(faults, accepted, tasks),
         deaths=deaths,
     )

@@ -1,18 +1,15 @@
 """Why drafts were made again: each one is held against the log and the model's own record of its calls."""
 
 import itertools
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 Version = tuple[str, int]
 _COMPLETED = "completed"
-_SETTLE_SECONDS = 1.0
-"""How long after an answer a version may be on its way into the log."""
-_TAKEOVER_SECONDS = 10.0
-"""How long it may take from an assignment to the first record that a new owner writes."""
 
 
 class Why(StrEnum):
@@ -27,11 +24,12 @@ class Why(StrEnum):
 
 
 class Again(NamedTuple):
-    """A draft that was made again, and the last call before it."""
+    """A draft that was made again; its version was in flight from `since` to `until`."""
 
     version: Version
     why: Why
-    call: Mapping[str, Any]
+    since: float
+    until: float
 
 
 @dataclass(slots=True)
@@ -60,7 +58,7 @@ def made_again(calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, 
         version = call["task_id"], int(call["version"])
         attempts[version].setdefault(call["attempt"], _Attempt(call["started_at"], call)).last = call
     return [
-        Again(version, before.why(after.began_at, settled_at.get(version)), before.last)
+        Again(version, before.why(after.began_at, settled_at.get(version)), before.began_at, after.began_at)
         for version, found in attempts.items()
         for before, after in itertools.pairwise(found.values())
     ]
@@ -77,20 +75,21 @@ class Disturbances:
     outages: list[tuple[float, float]] = field(default_factory=list)
     assignments: list[float] = field(default_factory=list)
 
-    def calls_in_flight(self, calls: Sequence[Mapping[str, Any]]) -> int:
-        """Count the calls that were open at a disturbance, or just over, each as often as it was."""
+    def versions_in_flight(self, calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, float]) -> int:
+        """Count the versions that the model had been called for and the log did not hold, at each disturbance."""
+        begun: dict[Version, float] = {}
+        for call in calls:
+            version = call["task_id"], int(call["version"])
+            begun[version] = min(call["started_at"], begun.get(version, math.inf))
         moments = [*self.moments, *(begin for begin, _ in self.outages)]
-        return sum(_in_flight(call, moment) for moment in moments for call in calls)
-
-    def explain(self, call: Mapping[str, Any]) -> bool:
-        """Tell whether a call's answer could be lost: Kafka was away, its worker died or stood still, or let go."""
-        spans = [(begin - _SETTLE_SECONDS, end) for begin, end in self.outages]
-        spans += [(at - _TAKEOVER_SECONDS, at) for at in self.assignments]
-        return any(begin <= call["ended_at"] <= end for begin, end in spans) or any(
-            _in_flight(call, moment) for moment in self.moments
+        return sum(
+            began_at <= moment < settled_at.get(version, math.inf)
+            for moment in moments
+            for version, began_at in begun.items()
         )
 
-
-def _in_flight(call: Mapping[str, Any], at: float) -> bool:
-    ended_at = call["ended_at"]
-    return bool(call["started_at"] <= at and (ended_at is None or at < ended_at + _SETTLE_SECONDS))
+    def explain(self, again: Again) -> bool:
+        """Tell whether anything happened while the version was in flight."""
+        return any(again.since <= at <= again.until for at in (*self.moments, *self.assignments)) or any(
+            again.since <= end and begin <= again.until for begin, end in self.outages
+        )
