@@ -147,7 +147,8 @@ class Hub:
                 subscriber.catch_up()
             return
         for subscriber in tuple(log.live):  # a copy: a write may pause its subscriber, which then leaves
-            subscriber.write(data)
+            write = subscriber.write  # in two steps: calling it as a method would look for one, each time in vain
+            write(data)
 
     def _send_owner(self, owner: OwnerLog, now: float) -> None:
         before, parts = dict(owner.told), []

@@ -97,7 +97,7 @@ class TaskLog:
             cursor += b"-end"
             self.end = offset
         frame = encode_frame(kind.event_type, value, cursor)
-        if self.first < 0:
+        if self.last < 0:
             self.first = offset
             self.whole = kind.event_type == b"task.accepted"
         self.frames.append(frame)
