@@ -78,8 +78,8 @@ class Answers:
         issued_at = task.accepted_at if now < task.accepted_at + self._ttl / 2 else now
         expires_at = issued_at + self._ttl
         ticket = Ticket(task.owner, expires_at, task.task_id, task.start)
-        path = f"/v1/tasks/{task.task_id}"
-        place = f"?partition={task.start.partition}"  # a gateway cannot look into a ticket
+        # A gateway cannot look into a ticket.
+        at_relay = f"{self._relay_url}/v1/partitions/{task.start.partition}/tasks/{task.task_id}"
         return TaskAnswer(
             task_id=task.task_id,
             stage="queued",
@@ -93,9 +93,9 @@ class Answers:
             ticket=sign_ticket(ticket, self._key, now=issued_at),
             ticket_expires_at=expires_at.replace(microsecond=0),
             links=TaskLinks(
-                events=f"{self._relay_url}{path}/events{place}",
-                snapshot=f"{self._relay_url}{path}{place}",
-                cancel=f"{api_url}{path}/cancel",
+                events=f"{at_relay}/events",
+                snapshot=at_relay,
+                cancel=f"{api_url}/v1/tasks/{task.task_id}/cancel",
             ),
         )
 

@@ -19,8 +19,7 @@ from sse_relay.errors import Overload, Refusal
 from sse_relay.frame import encode_frame
 from sse_relay.relay import Relay
 
-OWNER_PATH = "/v1/events"
-_TASK_PATH = re.compile(r"/v1/tasks/([0-9a-f]{32})/events", re.ASCII)
+_STREAM_PATH = re.compile(r"/v1(?:/partitions/([0-9]+))?(?:/tasks/([0-9a-f]{32}))?/events", re.ASCII)
 
 
 class Entrance:
@@ -46,11 +45,12 @@ class Entrance:
     def _answering(self, scope: Scope) -> Awaitable[ASGIApp] | None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "GET":
             return None
-        if scope["path"] == OWNER_PATH:
-            return answer_owner(self._relay, scope)
-        if task := _TASK_PATH.fullmatch(scope["path"]):
-            return answer_task(self._relay, scope, task[1])
-        return None
+        if (stream := _STREAM_PATH.fullmatch(scope["path"])) is None:
+            return None
+        partition_text, task_text = stream.groups("")
+        if task_text:
+            return answer_task(self._relay, scope, task_text, partition_text)
+        return answer_owner(self._relay, scope, partition_text)
 
     def _with_origin(self, scope: Scope, send: Send) -> Send:
         """Return a `send` that tells a page of an allowed origin that it may read."""
@@ -69,13 +69,13 @@ class Entrance:
         return send_with_origin
 
 
-async def answer_task(relay: Relay, scope: HTTPScope, task_text: str) -> ASGIApp:
+async def answer_task(relay: Relay, scope: HTTPScope, task_text: str, partition_text: str) -> ASGIApp:
     """Return the answer to a request for one task's stream; raise a Refusal."""
     ticket = relay.authorisation.verify(scope["headers"], scope["query_string"])
-    cursor, partition = _cursor(scope), named_partition(scope)
+    cursor = _cursor(scope)
     try:
         relay.refuse_when_draining()
-        subscriber = await relay.streams.open_task(ticket, task_text, cursor, partition)
+        subscriber = await relay.streams.open_task(ticket, task_text, cursor, partition_text)
     except Overload as overload:
         return _overloaded(relay, overload)
     if subscriber is None:
@@ -85,22 +85,17 @@ async def answer_task(relay: Relay, scope: HTTPScope, task_text: str) -> ASGIApp
     return StreamAnswer(subscriber, relay.settings.retry_ms)
 
 
-async def answer_owner(relay: Relay, scope: HTTPScope) -> ASGIApp:
+async def answer_owner(relay: Relay, scope: HTTPScope, partition_text: str) -> ASGIApp:
     """Return the answer to a request for the stream of everything of an owner; raise a Refusal."""
     ticket = relay.authorisation.verify(scope["headers"], scope["query_string"])
-    cursor, partition = _cursor(scope), named_partition(scope)
+    cursor = _cursor(scope)
     try:
         relay.refuse_when_draining()
-        subscriber = await relay.streams.open_owner(ticket, cursor, partition)
+        subscriber = await relay.streams.open_owner(ticket, cursor, partition_text)
     except Overload as overload:
         return _overloaded(relay, overload)
     relay.tally.stream_count["owner_resume" if cursor else "owner_snapshot"] += 1
-    return StreamAnswer(subscriber, relay.settings.retry_ms, _shard(relay) if partition else b"")
-
-
-def named_partition(scope: HTTPScope) -> str:
-    """Return what a URL says of the partition, or an empty text; raise BadRequest when it says it twice."""
-    return one_parameter(scope["query_string"], "partition")
+    return StreamAnswer(subscriber, relay.settings.retry_ms, _shard(relay) if partition_text else b"")
 
 
 def _shard(relay: Relay) -> bytes:

@@ -43,7 +43,7 @@ class BadCursor(Refusal):
 
 
 class WrongPartition(Refusal):
-    """A `?partition=` that is none, or not the one that the ticket begins in."""
+    """A URL's partition that is none, or not the one that the ticket begins in."""
 
     status, slug, title = 400, "wrong-partition", "The URL names a partition that does not fit"
 

@@ -10,11 +10,12 @@ from litestar.params import FromPath
 from litestar.types import ASGIApp
 
 from sse_relay.answer import PROBLEM, problem_content
-from sse_relay.entrance import OWNER_PATH, answer_owner, answer_task, named_partition
+from sse_relay.entrance import answer_owner, answer_task
 from sse_relay.errors import Refusal
 from sse_relay.relay import Relay
 
 _NO_STORE = {"Cache-Control": "no-store"}
+_ROOTS = ("/v1", "/v1/partitions/{partition:str}")
 RawRequest = Request[Any, Any, Any]
 
 
@@ -41,27 +42,40 @@ _TASK_REFUSALS = {
 }
 _SNAPSHOT_ANSWERS = {
     200: _content("application/json", "The state, with the cursor that it is valid for"),
+    400: _refusal("Not the task's partition, or a repeated parameter"),
     503: _refusal("Not caught up yet"),
 }
 
 
-@get("/v1/tasks/{task_id:str}/events", summary="Watch one task", responses=_STREAM_ANSWERS | _TASK_REFUSALS)
-async def watch_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> ASGIApp:
+@get(
+    [f"{root}/tasks/{{task_id:str}}/events" for root in _ROOTS],
+    summary="Watch one task",
+    responses=_STREAM_ANSWERS | _TASK_REFUSALS,
+)
+async def watch_task(
+    request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay], partition: FromPath[str] = ""
+) -> ASGIApp:
     """Stream one task: a snapshot or what is behind the cursor, then live, until its end."""
-    return await answer_task(relay, request.scope, task_id)
+    return await answer_task(relay, request.scope, task_id, partition)
 
 
-@get(OWNER_PATH, summary="Watch everything of the ticket's owner", responses=_STREAM_ANSWERS)
-async def watch_owner(request: RawRequest, relay: NamedDependency[Relay]) -> ASGIApp:
+@get([f"{root}/events" for root in _ROOTS], summary="Watch everything of the ticket's owner", responses=_STREAM_ANSWERS)
+async def watch_owner(request: RawRequest, relay: NamedDependency[Relay], partition: FromPath[str] = "") -> ASGIApp:
     """Stream all tasks of one owner, those that start later included."""
-    return await answer_owner(relay, request.scope)
+    return await answer_owner(relay, request.scope, partition)
 
 
-@get("/v1/tasks/{task_id:str}", summary="The state of one task", responses=_SNAPSHOT_ANSWERS | _TASK_REFUSALS)
-async def read_task(request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay]) -> Response[bytes]:
+@get(
+    [f"{root}/tasks/{{task_id:str}}" for root in _ROOTS],
+    summary="The state of one task",
+    responses=_SNAPSHOT_ANSWERS | _TASK_REFUSALS,
+)
+async def read_task(
+    request: RawRequest, task_id: FromPath[str], relay: NamedDependency[Relay], partition: FromPath[str] = ""
+) -> Response[bytes]:
     """Return the snapshot of one task, with the cursor that it is valid for."""
     ticket = relay.authorisation.verify(request.scope["headers"], request.scope["query_string"])
-    content = await relay.streams.snapshot(ticket, task_id, named_partition(request.scope))
+    content = await relay.streams.snapshot(ticket, task_id, partition)
     return Response(content, media_type="application/json", headers=_NO_STORE)
 
 

@@ -42,6 +42,7 @@ def render(gateway: Gateway) -> str:
     return _NginxTemplate(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         listen=gateway.listen,
         fallback="whole" if gateway.whole else "",
+        any="whole" if gateway.whole else _name(0),
         partitions="\n".join(f"        {number} {owners[number]};" for number in sorted(owners)),
         upstreams="\n".join(_upstream(name, addresses) for name, addresses in groups.items() if addresses),
     )

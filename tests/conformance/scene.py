@@ -55,6 +55,11 @@ class StrictViewer(StreamViewer):
         return [await self.next(WAIT_SECONDS) for _ in range(count)]
 
 
+def root(partition: object = "") -> str:
+    """Return what a path begins with, by whether it names a partition."""
+    return "/v1" if partition == "" else f"/v1/partitions/{partition}"
+
+
 class Scene:
     """Publishes and reads for one owner."""
 
@@ -92,24 +97,33 @@ class Scene:
 
     # Reading
 
-    def path(self, story: TaskStory) -> str:
-        return f"/v1/tasks/{story.task_id}/events"
+    def path(self, story: TaskStory, partition: object = "") -> str:
+        return f"{root(partition)}/tasks/{story.task_id}/events"
 
     def ticket(self, story: TaskStory, owner: str = "") -> str:
         return self.target.tickets.for_task(story.task_id, self.start(story), owner or self.owner)
 
     def watch(
-        self, story: TaskStory, cursor: str = "", *, query: str = "", relay: str = "", owner: str = ""
+        self,
+        story: TaskStory,
+        cursor: str = "",
+        *,
+        query: str = "",
+        partition: object = "",
+        relay: str = "",
+        owner: str = "",
     ) -> StrictViewer:
-        url = f"{relay or self.target.url}{self.path(story)}{query}"
+        url = f"{relay or self.target.url}{self.path(story, partition)}{query}"
         return StrictViewer(url, self.ticket(story, owner), cursor)
 
     def viewer(self, path: str, ticket: str) -> StrictViewer:
         return StrictViewer(self.target.url + path, ticket)
 
-    def watch_owner(self, cursor: str = "", *, query: str = "", relay: str = "", owner: str = "") -> StrictViewer:
+    def watch_owner(
+        self, cursor: str = "", *, partition: object = "", relay: str = "", owner: str = ""
+    ) -> StrictViewer:
         ticket = self.target.tickets.for_owner(owner or self.owner)
-        return StrictViewer(f"{relay or self.target.url}/v1/events{query}", ticket, cursor)
+        return StrictViewer(f"{relay or self.target.url}{root(partition)}/events", ticket, cursor)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

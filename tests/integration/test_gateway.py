@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,15 +121,16 @@ class Scene:
         ticket = self._office.for_task(told.task_id, told.positions[0])
         self.tickets.append(ticket)
         named = told.partition if partition is None else partition
-        return f"{self.url}/v1/tasks/{told.task_id}/events?partition={named}&ticket={ticket}"
+        return f"{self.url}/v1/partitions/{named}/tasks/{told.task_id}/events?ticket={ticket}"
 
     def watch(self, told: Told, cursor: object = "", *, partition: object = None) -> StreamViewer:
         return StreamViewer(self.url_of(told, partition), "", str(cursor))
 
-    def watch_owner(self, query: str = "", cursor: str = "") -> StreamViewer:
+    def watch_owner(self, partition: object = None, cursor: str = "") -> StreamViewer:
         ticket = self._office.for_owner()
         self.tickets.append(ticket)
-        return StreamViewer(f"{self.url}/v1/events?ticket={ticket}{query}", "", cursor)
+        root = "/v1" if partition is None else f"/v1/partitions/{partition}"
+        return StreamViewer(f"{self.url}{root}/events?ticket={ticket}", "", cursor)
 
     def close(self) -> None:
         for gateway in self.gateways:
@@ -139,6 +141,10 @@ class Scene:
 
 def address_of(url: str) -> str:
     return url.removeprefix("http://")
+
+
+def snapshot_of(url: str) -> str:
+    return url.replace("/events?", "?")
 
 
 @pytest.fixture
@@ -203,7 +209,7 @@ async def test_a_killed_relay_is_a_pause_for_its_own_viewers_and_nothing_for_oth
             assert viewer.stream.retry_ms is not None
             assert 2000 <= viewer.stream.retry_ms <= 5000
         async with httpx2.AsyncClient() as client:
-            answer = await client.get(scene.url_of(told).replace("/events?", "?"))
+            answer = await client.get(snapshot_of(scene.url_of(told)))
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/relay-away")
         assert answer.headers["retry-after"] == "2"
     await scene.relays[1].start(PATIENCE_SECONDS)
@@ -238,7 +244,7 @@ async def test_partitions_move_to_another_relay_and_viewers_follow_them(scene: S
             gateway.reload(scene.configuration(gateway.url))
             # A connection that is kept may belong to the old configuration, which is about to close it.
             async with httpx2.AsyncClient(headers={"Connection": "close"}) as client:
-                snapshot = scene.url_of(tasks[0]).replace("/events?", "?")
+                snapshot = snapshot_of(scene.url_of(tasks[0]))
                 await ask_until(
                     lambda: client.get(snapshot), lambda _: address_of(new.url) in gateway.access, PATIENCE_SECONDS
                 )
@@ -262,22 +268,19 @@ async def test_a_url_with_the_wrong_partition_is_refused_aloud(scene: Scene) -> 
     told = await scene.begin()
     beside = next(number for part in PARTS for number in part if told.partition in part and number != told.partition)
     elsewhere = (told.partition + 3) % PARTITION_COUNT
-    refusals = [
-        (beside, 400, "wrong-partition"),
-        (elsewhere, 400, "wrong-partition"),
-        (PARTITION_COUNT, 421, "partition-needed"),
-        ("x", 421, "partition-needed"),
-        ("", 421, "partition-needed"),
-        (f"{told.partition}&partition={beside}", 400, "repeated-parameter"),
-    ]
     async with httpx2.AsyncClient() as client:
-        for named, status, slug in refusals:
-            for url in (scene.url_of(told, named), scene.url_of(told, named).replace("/events?", "?")):
+        for named in (beside, elsewhere, PARTITION_COUNT, "x", f"0{told.partition}"):
+            for url in (scene.url_of(told, named), snapshot_of(scene.url_of(told, named))):
                 answer = await client.get(url)
-                assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{slug}"), named
-                assert (answer.headers["content-type"], answer.json()["status"]) == ("application/problem+json", status)
-        old_link = scene.url_of(told).replace(f"partition={told.partition}&", "")
-        assert (await client.get(old_link)).json()["type"] == "/problems/partition-needed"
+                assert (answer.status_code, answer.json()["type"]) == (400, "/problems/wrong-partition"), named
+                assert (answer.headers["content-type"], answer.json()["status"]) == ("application/problem+json", 400)
+        place = f"/partitions/{told.partition}"
+        for parameter in ("", f"&partition={told.partition}"):
+            old_link = scene.url_of(told).replace(place, "") + parameter
+            for url in (old_link, snapshot_of(old_link)):
+                answer = await client.get(url)
+                assert (answer.status_code, answer.json()["type"]) == (421, "/problems/partition-needed")
+                assert (answer.headers["content-type"], answer.json()["status"]) == ("application/problem+json", 421)
         crooked = await scene.open_gateway([*PARTS[1:], PARTS[0]])
         answer = await client.get(scene.url_of(told).replace(scene.url, crooked.url))
         assert (answer.status_code, answer.json()["type"]) == (421, "/problems/other-shard")
@@ -291,7 +294,7 @@ async def test_an_owners_stream_is_asked_for_in_parts_that_say_what_they_are(sce
         assert viewer.status == 421
     ids = set()
     for part in PARTS:
-        async with scene.watch_owner(f"&partition={part[1]}") as viewer:
+        async with scene.watch_owner(part[1]) as viewer:
             shard = await viewer.next()
             expected = {"partitions": list(part), "partition_count": PARTITION_COUNT}
             assert (shard.type, shard.json, shard.last_event_id) == ("shard", expected, "")
@@ -302,10 +305,10 @@ async def test_an_owners_stream_is_asked_for_in_parts_that_say_what_they_are(sce
             ids |= set(snapshots)
         told = tasks[part[2]]
         await scene.write(told, told.story.delta("둘 "))
-        async with scene.watch_owner(f"&partition={part[0]}", viewer.cursor) as again:
+        async with scene.watch_owner(part[0], viewer.cursor) as again:
             assert (await again.next()).json == expected
             assert (await again.next()).json["task_id"] == told.task_id
-        async with scene.watch_owner(f"&partition={(part[0] + 3) % PARTITION_COUNT}", viewer.cursor) as foreign:
+        async with scene.watch_owner((part[0] + 3) % PARTITION_COUNT, viewer.cursor) as foreign:
             assert foreign.status == 421
     assert ids >= {told.task_id for told in tasks}
 
@@ -345,9 +348,10 @@ async def test_one_address_serves_api_and_relays_of_everything(
                 accepted = await client.post("/v1/tasks", json=SUBMISSION)
                 assert accepted.status_code == 202
                 task, links = accepted.json(), accepted.json()["links"]
-                assert all(link.startswith(f"{url}/v1/tasks/{task['task_id']}") for link in links.values())
-                for link in (links["events"], links["events"].partition("?")[0]):
-                    async with StreamViewer(link, task["ticket"]) as viewer:
+                assert all(link.startswith(f"{url}/v1/") for link in links.values())
+                assert re.fullmatch(rf"{url}/v1/partitions/[0-9]+/tasks/{task['task_id']}/events", links["events"])
+                for link in (links["events"], f"{url}/v1/tasks/{task['task_id']}/events"):
+                    async with StreamViewer(f"{link}?ticket={task['ticket']}", "") as viewer:
                         assert (await viewer.next()).json["task_id"] == task["task_id"]
                 bearer = {"Authorization": f"Bearer {task['ticket']}"}
                 assert (await client.get(links["snapshot"], headers=bearer)).json()["stage"] == "queued"

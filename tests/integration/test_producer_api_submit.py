@@ -102,7 +102,7 @@ async def test_the_answer_is_what_the_protocol_promises(client: httpx2.AsyncClie
     ticket = verify_ticket(body["ticket"], public_key)
     (event_record,) = await records_of(settings, settings.topics.events)
     assert (ticket.task_id, ticket.start) == (body["task_id"], Position(event_record.partition, event_record.offset))
-    stream = f"http://127.0.0.1:8001/v1/tasks/{body['task_id']}/events?partition={event_record.partition}"
+    stream = f"http://127.0.0.1:8001/v1/partitions/{event_record.partition}/tasks/{body['task_id']}/events"
     assert body["links"]["events"] == stream
 
 

@@ -14,7 +14,7 @@ SHARDS = ["--shard", "0,2=a:1", "--shard", "1=b:2,[::1]:3"]
 
 
 def routes(configuration: str) -> dict[str, str]:
-    table = re.search(r"map \$arg_partition \$relay \{(.*?)\}", configuration, re.DOTALL)
+    table = re.search(r"map \$partition \$relay \{(.*?)\}", configuration, re.DOTALL)
     assert table
     return dict(line.split() for line in table[1].replace(";", "").strip().splitlines())
 
@@ -31,7 +31,7 @@ def test_each_partition_leads_to_its_shard_and_what_names_none_to_relays_of_ever
         main(["--partition-count", "3", *SHARDS, "--whole", "c:4", "--listen", "0.0.0.0:80", "--api", "d:5,e:6"]) == 0
     )
     made = capsys.readouterr().out
-    assert routes(made) == {"default": '"whole"', "0": "shard_0", "1": "shard_1", "2": "shard_0"}
+    assert routes(made) == {'""': '"whole"', "default": "whole", "0": "shard_0", "1": "shard_1", "2": "shard_0"}
     assert servers(made) == {"api": ["d:5", "e:6"], "whole": ["c:4"], "shard_0": ["a:1"], "shard_1": ["b:2", "[::1]:3"]}
     assert "listen 0.0.0.0:80;" in made
     assert "@@" not in made
@@ -39,7 +39,8 @@ def test_each_partition_leads_to_its_shard_and_what_names_none_to_relays_of_ever
 
 def test_without_relays_of_everything_no_upstream_is_guessed() -> None:
     made = render(Gateway("x:1", ("y:2",), (Shard((0, 1), ("a:1",)),), partition_count=2))
-    assert routes(made)["default"] == '""'
+    assert routes(made)['""'] == '""'
+    assert routes(made)["default"] == "shard_0", "a relay says best what is wrong with a number that is no partition"
     assert "whole" not in servers(made)
 
 

@@ -37,8 +37,8 @@ def test_a_ticket_reads_one_task_from_its_first_event_on() -> None:
 
 def test_links_lead_to_the_relay_by_the_partition_and_back_and_hold_no_ticket() -> None:
     links = ANSWERS.task(TASK, "http://api", NOW).links
-    assert links.events == f"https://relay.example/v1/tasks/{TASK.task_id}/events?partition=3"
-    assert links.snapshot == f"https://relay.example/v1/tasks/{TASK.task_id}?partition=3"
+    assert links.events == f"https://relay.example/v1/partitions/3/tasks/{TASK.task_id}/events"
+    assert links.snapshot == f"https://relay.example/v1/partitions/3/tasks/{TASK.task_id}"
     assert links.cancel == f"http://api/v1/tasks/{TASK.task_id}/cancel"
 
 

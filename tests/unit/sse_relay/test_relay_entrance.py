@@ -71,14 +71,16 @@ def ticket(key: Ed25519PrivateKey, task_id: TaskId | None = TASK, *, seconds: in
     return "ticket=" + sign_ticket(Ticket(OwnerId("owner"), expires, task_id, start), key)
 
 
-@pytest.mark.parametrize("path", [f"/v1/tasks/{TASK}/events", "/v1/events"])
+PATHS = [f"/v1{named}{of}/events" for named in ("", "/partitions/0", "/partitions/1") for of in ("", f"/tasks/{TASK}")]
+
+
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("origin", [ALLOWED, "http://evil.example"])
 async def test_a_refusal_is_the_same_problem_at_both_doors(
     ask: Ask, key: Ed25519PrivateKey, path: str, origin: str
 ) -> None:
     good, late, another = ticket(key), ticket(key, seconds=-60), ticket(key, new_task_id())
-    wrong, twice = f"{good}&partition=1", f"{good}&partition=0&partition=0"
-    for query in ("", "ticket=x", late, another, f"{good}&after=x", f"{good}&after=0-0&after=0-1", wrong, twice):
+    for query in ("", "ticket=x", late, another, f"{good}&after=x", f"{good}&after=0-0&after=0-1"):
         (status, headers, body), (other_status, other_headers, other_body) = [
             await ask(door, query, origin=origin) for door in (path, f"{path}/")
         ]
@@ -90,20 +92,32 @@ async def test_a_refusal_is_the_same_problem_at_both_doors(
 
 
 async def test_what_has_seen_the_end_is_told_so_at_both_doors(ask: Ask, key: Ed25519PrivateKey) -> None:
-    for door in (f"/v1/tasks/{TASK}/events", f"/v1/tasks/{TASK}/events/"):
-        status, headers, body = await ask(door, ticket(key), last_event_id="0-5-end")
-        assert (status, headers["cache-control"], body) == (204, "no-store", None)
+    for path in (f"/v1/tasks/{TASK}/events", f"/v1/partitions/0/tasks/{TASK}/events"):
+        for door in (path, f"{path}/"):
+            status, headers, body = await ask(door, ticket(key), last_event_id="0-5-end")
+            assert (status, headers["cache-control"], body) == (204, "no-store", None)
+
+
+async def test_a_partition_that_does_not_fit_is_refused_at_both_doors(ask: Ask, key: Ed25519PrivateKey) -> None:
+    who = {f"/tasks/{TASK}/events": ticket(key), f"/tasks/{TASK}": ticket(key), "/events": ticket(key, None)}
+    for rest, query in who.items():
+        for named in ("1", "00", "99999", "1" * 1000, "-1", "x", "\u00b2", " 0"):
+            for door in (f"/v1/partitions/{named}{rest}", f"/v1/partitions/{named}{rest}/"):
+                status, _, body = await ask(door, query)
+                assert (status, body["type"]) == (400, "/problems/wrong-partition"), door
 
 
 async def test_only_get_is_for_streams(ask: Ask, key: Ed25519PrivateKey) -> None:
     for method in ("POST", "HEAD", "DELETE"):
-        status, headers, _ = await ask(f"/v1/tasks/{TASK}/events", ticket(key), method=method)
-        assert (status, "GET" in headers["allow"]) == (405, True)
+        for path in (f"/v1/tasks/{TASK}/events", f"/v1/partitions/0/tasks/{TASK}/events"):
+            status, headers, _ = await ask(path, ticket(key), method=method)
+            assert (status, "GET" in headers["allow"]) == (405, True)
     status, headers, _ = await ask("/v1/events", method="OPTIONS", origin=ALLOWED, access_control_request_method="GET")
     assert (status, headers["access-control-allow-origin"]) == (204, ALLOWED)
 
 
 async def test_everything_else_is_passed_on(ask: Ask) -> None:
     assert (await ask("/livez"))[0] == 200
-    assert (await ask(f"/v1/tasks/{TASK}/events/more"))[0] == 404
+    for elsewhere in (f"/v1/tasks/{TASK}/events/more", f"/v1/partitions/0/partitions/0/tasks/{TASK}/events"):
+        assert (await ask(elsewhere))[0] == 404
     assert (await ask(f"/v1/tasks/{TASK}\n/events"))[0] == 401, "a path like any other to Litestar, without a ticket"
