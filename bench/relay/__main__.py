@@ -24,8 +24,6 @@ from deploy.local.errors import LocalError
 from deploy.local.keys import keys_in
 
 RESULTS = Path("bench/results")
-PEER_ROUNDS = 1
-"""Peers are run less often than we and the floor, or a full run would take hours."""
 _FULL = ("w1a", "w1b", "w1c", "w1d", "w1e", "w2", "w3", "w4a", "w4b", "w4c", "w4d", "w5", "w5x", "load10", "load50")
 _WITHOUT_PEERS = ("w5", "w5x", "load10", "load50")
 _QUICK = ("w1b", "w2", "w4a")
@@ -45,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _raise_file_limit()
         if options.priority:
             _take_precedence()
-        cores = _take_cores()
+        cores = Cores(None, None) if options.unpinned else _take_cores()
         with tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder, _broker(Path(folder), options) as bootstrap:
             arena = Arena(bootstrap, keys_in(Path(folder) / "keys"), programs, cores)
             measurements = _measure_all(arena, contestants, options)
@@ -66,6 +64,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--workload", type=_names(WORKLOADS), help=f"with commas, of {', '.join(WORKLOADS)}")
     parser.add_argument("--contestants", type=_names(CONTESTANTS), help=f"with commas, of {', '.join(CONTESTANTS)}")
     parser.add_argument("--rounds", type=int, help="default 3; quick: 1")
+    parser.add_argument("--peer-rounds", type=int, default=1, help="rounds of the peers, or a full run takes hours")
+    parser.add_argument("--unpinned", action="store_true", help="leave the choice of cores to the kernel")
     parser.add_argument("--results", type=Path, help=f"folder for JSON and plots; full runs default to {RESULTS}")
     parser.add_argument("--limit", type=float, help="seconds after which no further run is begun")
     parser.add_argument("--priority", action="store_true", help="(root) run before other processes of the machine")
@@ -144,7 +144,7 @@ def _measure_all(arena: Arena, contestants: Sequence[Contestant], options: argpa
     for number in range(options.rounds):
         for name, workload in workloads.items():
             for contestant in _rotated(contestants, number):
-                if contestant.peer and (number >= PEER_ROUNDS or name in _WITHOUT_PEERS):
+                if contestant.peer and (number >= options.peer_rounds or name in _WITHOUT_PEERS):
                     continue
                 if time.monotonic() > until:
                     print("the time is over: the rest is left out")
