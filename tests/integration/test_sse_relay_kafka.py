@@ -210,6 +210,10 @@ async def test_the_relay_documents_its_answers(scene: Scene) -> None:
     assert set(watch) == {"200", "204", "400", "401", "404", "410", "421"}
     assert list(watch["200"]["content"]) == ["text/event-stream"]
     assert list(watch["404"]["content"]) == ["application/problem+json"]
+    for rest in ("events", "tasks/{task_id}", "tasks/{task_id}/events"):
+        plain, named = document["paths"][f"/v1/{rest}"], document["paths"][f"/v1/partitions/{{partition}}/{rest}"]
+        assert named["get"]["responses"] == plain["get"]["responses"]
+        assert "partition" in {each["name"] for each in named["get"]["parameters"]}
 
 
 async def test_half_a_request_and_then_silence_does_not_hold_a_connection(scene: Scene) -> None:
