@@ -34,7 +34,7 @@ from stream_processors.reachability import kafka_answers, wait_for_kafka
 from stream_processors.request_handler import RequestHandler, Worker
 from stream_processors.services import Services
 from stream_processors.settings import WorkerSettings
-from stream_processors.suspect import CHILD_COMMAND, ChildLane
+from stream_processors.suspect import CHILD_COMMAND, IDLE_SECONDS, ChildLane
 from stream_processors.transport import WorkTransport
 
 _PULSE_SECONDS = 1.0
@@ -206,6 +206,9 @@ class WorkerProcess:
         topics = settings.topics
         reader = LogReader(settings.bootstrap)
         publisher = new_publisher(lambda: self.app.producer.client, topics)
+        self._child_lane = ChildLane(
+            publisher, child_count=settings.child_slots, command=child_command, idle_seconds=IDLE_SECONDS
+        )
         self.cancellations = Cancellations(
             settings.bootstrap, topics, timedelta(milliseconds=topics.cancellations.retention_ms), reader
         )
@@ -217,7 +220,7 @@ class WorkerProcess:
                 publisher,
                 reader,
                 run=InProcess(publisher, services),
-                run_in_child=ChildLane(publisher, child_count=settings.child_slots, command=child_command),
+                run_in_child=self._child_lane,
             ),
             KafkaHistorian(reader, topics),
             slot_count=settings.slots,
@@ -278,6 +281,7 @@ class WorkerProcess:
         for task in side:
             task.cancel()
         await asyncio.wait(side)
+        await self._child_lane.close()
         log.info("worker.stopped", failed=self.failure is not None)
 
     async def _stop_app(self) -> None:

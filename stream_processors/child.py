@@ -1,8 +1,9 @@
-"""A child: carries one order out in a process of its own. `python -m stream_processors.child`; started by the worker.
+"""A child: carries orders out in a process of its own, one after the other. `python -m stream_processors.child`.
 
-One line of JSON with the order comes on the standard input, later acknowledgements and perhaps a cancellation; records
-to publish go to the standard output, one line of JSON each. When the input ends, the worker is gone, and so is the
-child. Nothing of Kafka is imported here.
+Started by the worker. Each line of JSON on the standard input is an order, an acknowledgement, what the log told, or a
+cancellation; records to publish go to the standard output, one line of JSON each, and `idle` behind the last of an
+order. When the input ends, the worker is gone or has no more orders, and so is the child. Nothing of Kafka is imported
+here.
 """
 
 import asyncio
@@ -19,12 +20,14 @@ import structlog
 
 from contracts.codec import Record
 from contracts.cursor import Position
+from stream_processors.dispatcher import Known
 from stream_processors.emitter import Emitter
+from stream_processors.errors import TaskEnded
 from stream_processors.execution import execute
 from stream_processors.log_output import configure_logging
 from stream_processors.model_access import open_services
 from stream_processors.model_settings import ModelSettings
-from stream_processors.order import Order, WrittenOrder
+from stream_processors.order import Order, WrittenKnown, WrittenOrder
 from stream_processors.services import Services
 
 _BROKEN = 70
@@ -46,14 +49,14 @@ class PipePublisher:
         self._number += 1
         acknowledged: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
         self._unacknowledged[self._number] = acknowledged
-        line = {
-            "number": self._number,
-            "key": base64.b64encode(record.key).decode(),
-            "value": base64.b64encode(record.value).decode(),
-            "headers": [(name, base64.b64encode(value).decode()) for name, value in record.headers],
-        }
-        self._output.write(orjson.dumps(line) + b"\n")
-        self._output.flush()
+        self.say(
+            {
+                "number": self._number,
+                "key": base64.b64encode(record.key).decode(),
+                "value": base64.b64encode(record.value).decode(),
+                "headers": [(name, base64.b64encode(value).decode()) for name, value in record.headers],
+            }
+        )
         return acknowledged
 
     def acknowledge(self, number: int, position: Position) -> None:
@@ -62,62 +65,92 @@ class PipePublisher:
         if acknowledged is not None and not acknowledged.done():
             acknowledged.set_result(position)
 
+    def say(self, message: dict[str, Any]) -> None:
+        """Write one line to the worker."""
+        self._output.write(orjson.dumps(message) + b"\n")
+        self._output.flush()
 
-async def carry_out(
-    order: Order, publisher: PipePublisher, services: AbstractAsyncContextManager[Services]
-) -> Position:
+
+class Correspondence:
+    """What the worker says: one order at a time, and all that belongs to it."""
+
+    def __init__(self, publisher: PipePublisher) -> None:
+        self._publisher = publisher
+        self._orders: asyncio.Queue[Order] = asyncio.Queue(maxsize=1)
+        self._order: Order | None = None
+        self._order_count = 0
+        self._recalled: asyncio.Future[Known] = asyncio.get_running_loop().create_future()
+
+    async def next_order(self) -> Order:
+        """Wait for an order."""
+        return await self._orders.get()
+
+    def hear(self, said: dict[str, Any]) -> None:
+        """Take one line in."""
+        if "order" in said:
+            self._recalled = asyncio.get_running_loop().create_future()
+            self._order = WrittenOrder.model_validate(said["order"]).order(self._recall)
+            self._order_count += 1
+            self._orders.put_nowait(self._order)
+        elif "cancel" in said:
+            if self._order is not None and said["cancel"] == self._order_count:
+                self._order.cancelled.set()
+        elif "known" in said:
+            self._recalled.set_result(WrittenKnown.model_validate(said["known"]).known())
+        elif "ended" in said:
+            self._recalled.set_exception(TaskEnded("somebody else has ended it"))
+        else:
+            self._publisher.acknowledge(said["number"], Position(*said["position"]))
+
+    async def _recall(self, position: Position) -> Known:
+        return await asyncio.shield(self._recalled)
+
+
+async def carry_out(order: Order, publisher: PipePublisher, services: Services) -> None:
     """Execute an order; its events go to the publisher."""
-    async with services as opened:
-        emitter = Emitter(publisher, order.request.task_id, order.attempt, order.origin)
-        return await execute(
+    emitter = Emitter(publisher, order.request.task_id, order.attempt, order.origin)
+    try:
+        await execute(
             order.request,
             order.known,
             emitter,
-            opened,
+            services,
             cancelled=order.cancelled,
             draft_counts=order.draft_counts,
+            recall=order.recall,
         )
+    except TaskEnded:
+        log.info("task.ended_elsewhere", task_id=order.request.task_id)
+    except Exception as error:  # noqa: BLE001 - the rim: a traceback could hold notes
+        log.error("child.broken", task_id=order.request.task_id, error=type(error).__name__)
+        os._exit(_BROKEN)
 
 
 def run_child(
     services: Callable[[], AbstractAsyncContextManager[Services]], input_: BinaryIO, output: BinaryIO
 ) -> None:
-    """Read an order from the input and carry it out."""
-    line = input_.readline()
-    if not line:
-        sys.exit(_ORPHANED)
-    order = WrittenOrder.model_validate(orjson.loads(line)["order"]).order()
-    output.write(b'{"ready":true}\n')
-    output.flush()
-    asyncio.run(_carry_out_and_listen(order, services(), input_, output))
+    """Carry out what the input orders, until it ends."""
+    asyncio.run(_serve(services(), input_, output))
 
 
-async def _carry_out_and_listen(
-    order: Order, services: AbstractAsyncContextManager[Services], input_: BinaryIO, output: BinaryIO
-) -> None:
+async def _serve(services: AbstractAsyncContextManager[Services], input_: BinaryIO, output: BinaryIO) -> None:
     publisher = PipePublisher(output)
+    correspondence = Correspondence(publisher)
     loop = asyncio.get_running_loop()
-
-    def hear(said: dict[str, Any]) -> None:
-        if "cancel" in said:
-            order.cancelled.set()
-        else:
-            publisher.acknowledge(said["number"], Position(*said["position"]))
 
     def listen() -> None:
         # A thread: also a task that never yields must end with its worker.
         for line in input_:
-            loop.call_soon_threadsafe(hear, orjson.loads(line))
+            loop.call_soon_threadsafe(correspondence.hear, orjson.loads(line))
         os._exit(_ORPHANED)
 
     threading.Thread(target=listen, name="worker", daemon=True).start()
-    try:
-        await carry_out(order, publisher, services)
-    except Exception as error:  # noqa: BLE001 - the rim: a traceback could hold notes
-        log.error("child.broken", task_id=order.request.task_id, error=type(error).__name__)
-        os._exit(_BROKEN)
-    output.flush()
-    os._exit(0)  # the thread still reads; there is nothing else to end
+    async with services as opened:
+        while True:
+            order = await correspondence.next_order()
+            publisher.say({"ready": True})
+            await carry_out(order, publisher, opened)
+            publisher.say({"idle": True})
 
 
 def main() -> None:

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from contracts.attempt import OUTSIDE, Attempt
+from contracts.attempt import OUTSIDE
 from contracts.codec import REQUEST_TYPE, Origin, decode_request, read_header, read_request_header, task_id_of
 from contracts.commands import GenerationRequest
 from contracts.cursor import Position
 from contracts.dead_letter import DeadLetter
 from contracts.errors import MalformedRecord, RecordError, UnknownType, UnsupportedSchema
 from contracts.events import Reason, TaskAccepted, TaskFailed
-from contracts.lifecycle import Progress, TaskState, reduce
+from contracts.lifecycle import TaskState
 from contracts.topics import Topics
 from stream_processors.dispatcher import Delivery, Job, Known
 from stream_processors.emitter import Emitter
@@ -23,7 +23,7 @@ from stream_processors.historian import recall_task
 from stream_processors.kafka_publisher import partition_of
 from stream_processors.log_reader import LogReader
 from stream_processors.model_calls import discarded
-from stream_processors.order import Order, Publisher, Recall, Runner
+from stream_processors.order import Order, Publisher, Recall, Runner, again, with_plan
 from stream_processors.suspect import is_suspect
 from stream_processors.takeover import next_attempt
 
@@ -85,10 +85,11 @@ class RequestHandler:
             known.draft_counts,
             self._recall(job, request),
         )
-        if is_suspect(job.crash_count, known.attempt_count) and not job.cancelled.is_set():
-            await self._run_suspect(job, order)
-        else:
-            await self._run_here(job, order)
+        is_apart = is_suspect(job.crash_count, known.attempt_count) and not job.cancelled.is_set()
+        try:
+            await (self._run_suspect(job, order) if is_apart else self._run_here(job, order))
+        except TaskEnded:
+            log.info("task.ended_elsewhere", task_id=request.task_id)
         return True
 
     def _read(self, delivery: Delivery) -> tuple[GenerationRequest, Origin]:
@@ -123,11 +124,10 @@ class RequestHandler:
                 if number:
                     order = await self._ordered_again(job.delivery, order)
                 await self._run(order)
-            except TaskEnded:
-                log.info("task.ended_elsewhere", task_id=order.request.task_id)
-                return
             except MessageSizeTooLargeError:
                 break  # what this task has to say is too long, today and in another worker: it fails, the others go on
+            except TaskEnded:
+                raise
             except (KafkaError, NotAcknowledged):
                 raise  # nothing can be written: the worker ends, and the request is delivered again
             except Exception as error:  # noqa: BLE001 - the rim: one broken task must not end the others
@@ -142,14 +142,14 @@ class RequestHandler:
             await self._run_in_child(order)
         except ChildDied as error:
             log.error("task.crashed_its_worker", task_id=order.request.task_id, exit_status=error.exit_status)
-            await self._fail(_again(order, error.known), Reason.WORKER_CRASHED)
+            await self._fail(again(order, error.known), Reason.WORKER_CRASHED)
             await self._bury(job.delivery, Reason.WORKER_CRASHED)
 
     async def _ordered_again(self, delivery: Delivery, order: Order) -> Order:
         """Return the order for the next attempt, with what the log tells of the one that broke."""
         start = read_request_header(delivery.headers).start
         known = await recall_task(self._reader, self._topics, delivery.key or b"", start)
-        return _again(order, known or Known(order.known, draft_counts=order.draft_counts))
+        return again(order, known or Known(order.known, draft_counts=order.draft_counts))
 
     async def _fail(self, order: Order, reason: Reason) -> Position:
         settled = settled_outcomes(order.known)
@@ -196,35 +196,6 @@ class RequestHandler:
         position = Position(delivery.partition, delivery.offset)
         letter = DeadLetter(reason, self._topics.requests.name, position)
         await self._publisher.bury(letter, delivery.key, delivery.value, delivery.headers)
-
-
-def with_plan(state: TaskState, request: GenerationRequest) -> TaskState:
-    """Return a state that knows what was asked for, whatever of the log it was folded from."""
-    accepted = TaskAccepted(
-        task_id=request.task_id,
-        attempt=OUTSIDE,
-        sequence=0,
-        edition=request.edition,
-        school_level=request.school_level,
-        item=request.item,
-        versions=request.versions,
-        limit=request.limit,
-        accepted_at=request.accepted_at,
-        start_deadline=request.start_deadline,
-        end_deadline=request.end_deadline,
-    )
-    return replace(reduce(replace(state, progress=Progress()), accepted), progress=state.progress)
-
-
-def _again(order: Order, known: Known) -> Order:
-    highest = max(order.attempt, known.highest)
-    return replace(
-        order,
-        attempt=Attempt(highest.generation, highest.boot_ms + 1),
-        known=with_plan(known.state, order.request),
-        draft_counts=known.draft_counts,
-        recall=None,
-    )
 
 
 def _kind(error: RecordError) -> str:

@@ -22,7 +22,7 @@ from stream_processors.execution import execute
 from stream_processors.kafka_publisher import KafkaPublisher
 from stream_processors.model_access import open_services
 from stream_processors.model_settings import ModelSettings
-from stream_processors.request_handler import with_plan
+from stream_processors.order import with_plan
 from stream_processors.services import Services
 from stream_processors.settings import WorkerSettings
 

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from contracts.cursor import Position
+from contracts.events import TaskSucceeded
 from contracts.lifecycle import TaskState, VersionStage, VersionState
-from stream_processors.errors import ChildDied
+from stream_processors.dispatcher import Known
+from stream_processors.errors import ChildDied, TaskEnded
 from stream_processors.suspect import ChildLane
 from tests.integration.test_child import COMMAND, an_order
 from tests.support.memory_publisher import MemoryPublisher
@@ -90,3 +93,77 @@ async def test_a_suspect_that_waits_for_its_turn_can_be_cancelled() -> None:
     second.cancel()
     await asyncio.wait({first, second})
     assert done
+
+
+async def test_a_child_that_has_done_well_gets_the_next_order() -> None:
+    publisher = MemoryPublisher()
+    lane = ChildLane(publisher, child_count=2, command=COMMAND, idle_seconds=60)
+    orders = [an_order("good") for _ in range(3)]
+    for order in orders:
+        await lane(order)
+    await lane.close()
+    assert lane.started_count == 1
+    ended = [event.task_id for event in publisher.events if event.terminal]
+    assert ended == [order.request.task_id for order in orders]
+
+
+async def test_a_child_that_waits_in_vain_is_ended() -> None:
+    lane = ChildLane(MemoryPublisher(), child_count=1, command=COMMAND, idle_seconds=0.01)
+    await lane(an_order("good"))
+    async with asyncio.timeout(30):
+        while lane.idle_count:  # noqa: ASYNC110 - another process ends
+            await asyncio.sleep(0.01)
+    await lane(an_order("good"))
+    await lane.close()
+    assert lane.started_count == 2
+
+
+async def test_only_a_new_child_proves_that_a_task_kills_it() -> None:
+    publisher = MemoryPublisher()
+    lane = ChildLane(publisher, child_count=1, command=COMMAND, idle_seconds=60)
+    await lane(an_order("good"))
+    poison = an_order("[[poison]]")
+    with pytest.raises(ChildDied):
+        await lane(poison)
+    attempts = {event.attempt for event in publisher.events if event.task_id == poison.request.task_id}
+    assert (len(attempts), lane.started_count, lane.idle_count) == (2, 2, 0)
+
+
+async def test_a_cancellation_that_comes_late_does_not_hit_the_next_order() -> None:
+    publisher = MemoryPublisher()
+    lane = ChildLane(publisher, child_count=1, command=COMMAND, idle_seconds=60)
+    first, second = an_order("good"), an_order("good")
+    await lane(first)
+    first.cancelled.set()
+    await lane(second)
+    await lane.close()
+    assert [event.type for event in publisher.events if event.terminal] == ["task.succeeded"] * 2
+
+
+async def test_a_child_keeps_what_others_settled_before_its_attempt_had_its_place() -> None:
+    publisher = MemoryPublisher()
+    order = an_order("good")
+    settled = VersionState(1, stage=VersionStage.COMPLETED, text="남이 쓴 글", characters=6, bytes=14)
+
+    async def recall(position: Position) -> Known:
+        assert publisher.events[position.offset].type == "task.started"
+        return Known(TaskState(order.request.task_id, started=True, versions=(settled,)), draft_counts={2: 1})
+
+    await ChildLane(publisher, child_count=1, command=COMMAND)(replace(order, recall=recall))
+    (end,) = publisher.of(TaskSucceeded)
+    assert end.versions[0].text == "남이 쓴 글"
+    assert [outcome.usage.call_count for outcome in end.versions] == [0, 2]
+
+
+async def test_a_child_stops_when_others_have_ended_its_task_and_takes_the_next() -> None:
+    async def recall(position: Position) -> Known:
+        raise TaskEnded("ended")
+
+    publisher = MemoryPublisher()
+    lane = ChildLane(publisher, child_count=1, command=COMMAND, idle_seconds=60)
+    with pytest.raises(TaskEnded):
+        await lane(replace(an_order("good"), recall=recall))
+    assert [event.type for event in publisher.events] == ["task.started"]
+    await lane(an_order("good"))
+    await lane.close()
+    assert lane.started_count == 1
