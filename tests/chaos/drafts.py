@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from contracts.attempt import Attempt
+
 Version = tuple[str, int]
 _COMPLETED = "completed"
 
@@ -49,8 +51,9 @@ class _Attempt:
 
 
 def made_again(calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, float]) -> list[Again]:
-    """Return the versions that another attempt drafted again, once for each time.
+    """Return the versions that another attempt drafted again, once for each time, in the order of attempts.
 
+    A worker that stood still and wakes up may call for a moment after its successor: it still comes before it.
     `settled_at` says when the log first held a version, in seconds of the same clock as the calls.
     """
     attempts: dict[Version, dict[str, _Attempt]] = defaultdict(dict)
@@ -60,7 +63,7 @@ def made_again(calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, 
     return [
         Again(version, before.why(after.began_at, settled_at.get(version)), before.began_at, after.began_at)
         for version, found in attempts.items()
-        for before, after in itertools.pairwise(found.values())
+        for before, after in itertools.pairwise(found[name] for name in sorted(found, key=Attempt.parse))
     ]
 
 
@@ -90,6 +93,7 @@ class Disturbances:
 
     def explain(self, again: Again) -> bool:
         """Tell whether anything happened while the version was in flight."""
-        return any(again.since <= at <= again.until for at in (*self.moments, *self.assignments)) or any(
-            again.since <= end and begin <= again.until for begin, end in self.outages
+        since, until = sorted((again.since, again.until))
+        return any(since <= at <= until for at in (*self.moments, *self.assignments)) or any(
+            since <= end and begin <= until for begin, end in self.outages
         )

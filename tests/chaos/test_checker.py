@@ -161,6 +161,15 @@ def test_a_zombies_call_that_goes_on_was_in_flight() -> None:
     assert course.judge().made_again == {Why.INTERRUPTED: 1}
 
 
+def test_a_zombie_that_wakes_up_and_calls_comes_before_its_successor() -> None:
+    course = begun()
+    course.write(course.story.begin_attempt(NEXT), course.story.phase()).call(4.5, 4.8, attempt=str(NEXT))
+    course.write(course.story.completed(TEXT)).settle().project()
+    course.call(20.0, 20.1, "cut_by_client")
+    course.disturbances.moments = [4.0]
+    assert course.judge().made_again == {Why.INTERRUPTED: 1}
+
+
 def test_an_answer_is_lost_with_its_worker_or_without_kafka() -> None:
     course = twice((2.0, 4.0, "completed"))
     course.disturbances.moments = [4.2]
