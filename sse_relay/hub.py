@@ -111,7 +111,7 @@ class Hub:
     def _new_log(self, partition: Partition, key: bytes | None, raw_owner: bytes) -> TaskLog:
         log = TaskLog(_task_id(key), owner_of(raw_owner), partition.number)
         partition.logs[log.task_id.encode()] = log
-        self.owner(log.owner).add(log)
+        self._give(log)
         self.history.add(log)
         return log
 
@@ -182,8 +182,14 @@ class Hub:
         owner = self.owners.get(owner_id)
         if owner is None:
             owner = self.owners[owner_id] = OwnerLog(owner_id)
-        self._empty_owners.pop(owner, None)
+            self._leave_empty(owner)
         return owner
+
+    def _give(self, log: TaskLog) -> None:
+        """Add a task to its owner's."""
+        owner = self.owner(log.owner)
+        owner.add(log)
+        self._empty_owners.pop(owner, None)
 
     def restore(self, log: TaskLog) -> None:
         """Put a log that has been read again in the place of what was there of it."""
@@ -194,8 +200,7 @@ class Hub:
                 subscriber.replace_log(old, log)
         partition.logs[key] = log
         partition.ended.pop(key, None)
-        owner = self.owner(log.owner)
-        owner.add(log)
+        self._give(log)
         self.history.add(log)
         self.history.fit()
 
@@ -259,8 +264,8 @@ class Hub:
         self._leave_empty(owner)
 
     def _leave_empty(self, owner: OwnerLog) -> None:
-        """Keep for a while what an owner without tasks has lost, so that a resume can be told of it."""
-        if owner.tasks or owner.live:
+        """Keep for a while what an owner without tasks and streams has lost, so that a resume can be told of it."""
+        if owner.tasks or owner.reader_count:
             return
         self._empty_owners[owner] = None
         while len(self._empty_owners) > _MAX_EMPTY_OWNERS:
@@ -282,12 +287,18 @@ class Hub:
         """Take a subscriber in."""
         self.subscribers.add(subscriber)
         self.empty.clear()
+        if isinstance(subscriber, OwnerSubscriber):
+            subscriber.log.reader_count += 1
+            self._empty_owners.pop(subscriber.log, None)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Let a subscriber go."""
         self.subscribers.discard(subscriber)
         if not self.subscribers:
             self.empty.set()
+        if isinstance(subscriber, OwnerSubscriber):
+            subscriber.log.reader_count -= 1
+            self._leave_empty(subscriber.log)
 
     def watch(self, log: TaskLog, subscriber: TaskSubscriber) -> None:
         """Make a subscriber live: it has everything of its task."""

@@ -18,7 +18,7 @@ MAX_SNAPSHOT_COUNT = 1000
 class OwnerLog:
     """All tasks of one owner. Frames stay in the tasks' logs; this only merges them."""
 
-    __slots__ = ("last", "live", "lost", "owner", "spoke", "tasks", "told", "unsent")
+    __slots__ = ("last", "live", "lost", "owner", "reader_count", "spoke", "tasks", "told", "unsent")
 
     def __init__(self, owner: OwnerId) -> None:
         self.owner = owner
@@ -28,6 +28,8 @@ class OwnerLog:
         self.lost: dict[int, int] = {}
         """Offset of the newest record in each partition whose frame has been dropped."""
         self.live: set[OwnerSubscriber] = set()
+        self.reader_count = 0
+        """Open streams, live or behind."""
         self.told: dict[int, int] = {}
         """What of `last` the live subscribers have."""
         self.unsent: list[tuple[int, int, bytes]] = []

@@ -62,3 +62,23 @@ def test_a_record_that_fails_unexpectedly_is_counted_and_the_rest_of_its_batch_i
     tally = hub.tally
     assert (tally.record_count, tally.applied_count, dict(tally.skipped)) == (4, 3, {"unexpected": 1})
     assert logged == [{"event": "record.failed", "reason": "RuntimeError", "log_level": "error"}]
+
+
+def test_owners_who_only_looked_are_forgotten_and_those_who_look_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sse_relay.hub._MAX_EMPTY_OWNERS", 2)
+    hub = Hub([0], Seats(100, 10), Tally(), max_bytes=1 << 20, max_task_bytes=1 << 20)
+    watching = OwnerSubscriber(hub, hub.seats.take(OWNER), 1e9, hub.owner(OWNER), None)
+    transport = MemoryTransport(1 << 30)
+    transport.connect(watching)
+    for number in range(10):
+        name = OwnerId(f"visitor-{number}")
+        visitor = OwnerSubscriber(hub, hub.seats.take(name), 1e9, hub.owner(name), None)
+        visitor.connection_made(MemoryTransport())
+        visitor.connection_lost(None)
+    assert OWNER in hub.owners
+    assert len(hub.owners) == 3
+    story = TaskStory(new_task_id())
+    hub.take([message(story.accepted(), 0, 0)])
+    assert "task.accepted" in [event.type for event in read_all(bytes(transport.received))]
+    watching.connection_lost(None)
+    assert OWNER in hub.owners
