@@ -4,6 +4,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from contracts.cursor import Cursor, Position
@@ -151,14 +152,15 @@ class TaskLog:
         return index < len(self.offsets) and self.offsets[index] == offset
 
     def chunk_after(self, offset: int, max_bytes: int) -> tuple[Sequence[bytes], int]:
-        """Return frames behind an offset, `max_bytes` of them or at least one, and the offset they lead to."""
+        """Return frames behind an offset, `max_bytes` at most or one, and the offset that they lead to."""
         start = bisect_right(self.offsets, offset)
         if start == len(self.frames):
             return (), offset
-        stop, room_bytes = start + 1, max_bytes - len(self.frames[start])
-        while stop < len(self.frames) and (room_bytes := room_bytes - len(self.frames[stop])) >= 0:
-            stop += 1
-        return self.frames[start:stop], self.offsets[stop - 1]
+        likely_count = max(1, max_bytes * len(self.frames) // self.size_bytes)  # with their overhead: rather too few
+        frames = self.frames[start : start + likely_count]
+        if sum(map(len, frames)) > max_bytes:
+            del frames[max(1, bisect_right(list(accumulate(map(len, frames))), max_bytes)) :]
+        return frames, self.offsets[start + len(frames) - 1]
 
     def frames_after(self, offset: int) -> Iterator[tuple[int, bytes]]:
         """Yield offset and frame of each record behind an offset."""
