@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -12,6 +12,8 @@ from contracts.attempt import Attempt
 
 Version = tuple[str, int]
 _COMPLETED = "completed"
+_WOKEN_SECONDS = 5.0
+"""How long a call of a worker that has lost its partition may stay open: two heartbeats, and a busy machine."""
 
 
 class Why(StrEnum):
@@ -21,6 +23,8 @@ class Why(StrEnum):
     """A call for it was open: its worker died, let go of it, or stood still."""
     ANSWER_LOST = "answer lost"
     """The model had answered, and the log did not hold the version yet: its worker died, or Kafka was away."""
+    WOKEN = "by a woken worker"
+    """It stood still, a successor began, and it called before it learnt that: closed again within seconds."""
     PAID_TWICE = "paid twice"
     """The log held the version. Never."""
 
@@ -41,30 +45,47 @@ class _Attempt:
     began_at: float
     last: Mapping[str, Any]
 
+    @property
+    def ended_at(self) -> float:
+        ended_at: float | None = self.last["ended_at"]
+        return math.inf if ended_at is None else ended_at
+
     def why(self, again_at: float, settled_at: float | None) -> Why:
         if settled_at is not None and settled_at < again_at:
             return Why.PAID_TWICE
-        ended_at = self.last["ended_at"]
-        if self.last["outcome"] != _COMPLETED or ended_at is None or ended_at > again_at:
+        if self.last["outcome"] != _COMPLETED or self.ended_at > again_at:
             return Why.INTERRUPTED
         return Why.ANSWER_LOST
 
 
 def made_again(calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, float]) -> list[Again]:
-    """Return the versions that another attempt drafted again, once for each time, in the order of attempts.
+    """Return the versions that another attempt drafted again, once for each time.
 
-    A worker that stood still and wakes up may call for a moment after its successor: it still comes before it.
     `settled_at` says when the log first held a version, in seconds of the same clock as the calls.
     """
     attempts: dict[Version, dict[str, _Attempt]] = defaultdict(dict)
     for call in sorted(calls, key=lambda call: call["started_at"]):
         version = call["task_id"], int(call["version"])
         attempts[version].setdefault(call["attempt"], _Attempt(call["started_at"], call)).last = call
-    return [
-        Again(version, before.why(after.began_at, settled_at.get(version)), before.began_at, after.began_at)
-        for version, found in attempts.items()
-        for before, after in itertools.pairwise(found[name] for name in sorted(found, key=Attempt.parse))
-    ]
+    again = []
+    for version, found in attempts.items():
+        in_turn, woken = _apart([found[name] for name in sorted(found, key=Attempt.parse)])
+        again += [Again(version, Why.WOKEN, attempt.began_at, attempt.ended_at) for attempt in woken]
+        again += [
+            Again(version, before.why(after.began_at, settled_at.get(version)), before.began_at, after.began_at)
+            for before, after in itertools.pairwise(in_turn)
+        ]
+    return again
+
+
+def _apart(attempts: Sequence[_Attempt]) -> tuple[list[_Attempt], list[_Attempt]]:
+    """Return the attempts that began in their order, and those that began behind a later one."""
+    in_turn: list[_Attempt] = []
+    woken: list[_Attempt] = []
+    for attempt in reversed(attempts):
+        is_late = in_turn and attempt.began_at > in_turn[-1].began_at
+        (woken if is_late else in_turn).append(attempt)
+    return in_turn[::-1], woken
 
 
 @dataclass
@@ -93,7 +114,9 @@ class Disturbances:
 
     def explain(self, again: Again) -> bool:
         """Tell whether anything happened while the version was in flight."""
-        since, until = sorted((again.since, again.until))
+        since, until = again.since, again.until
+        if again.why is Why.WOKEN:
+            return until - since <= _WOKEN_SECONDS
         return any(since <= at <= until for at in (*self.moments, *self.assignments)) or any(
             since <= end and begin <= until for begin, end in self.outages
         )

@@ -161,13 +161,15 @@ def test_a_zombies_call_that_goes_on_was_in_flight() -> None:
     assert course.judge().made_again == {Why.INTERRUPTED: 1}
 
 
-def test_a_zombie_that_wakes_up_and_calls_comes_before_its_successor() -> None:
+@pytest.mark.parametrize(("ended", "broken"), [(20.1, []), (40.0, ["made again without a cause: 1"])])
+def test_a_worker_that_wakes_up_may_call_for_a_moment_only(ended: float, broken: list[str]) -> None:
     course = begun()
     course.write(course.story.begin_attempt(NEXT), course.story.phase()).call(4.5, 4.8, attempt=str(NEXT))
     course.write(course.story.completed(TEXT)).settle().project()
-    course.call(20.0, 20.1, "cut_by_client")
-    course.disturbances.moments = [4.0]
-    assert course.judge().made_again == {Why.INTERRUPTED: 1}
+    course.call(20.0, ended, "cut_by_client")
+    course.disturbances.moments = [4.6]
+    assert course.judge().made_again == {Why.WOKEN: 1}
+    assert course.judge().broken == broken
 
 
 def test_an_answer_is_lost_with_its_worker_or_without_kafka() -> None:
