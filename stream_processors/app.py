@@ -301,9 +301,11 @@ class WorkerProcess:
             stopping.cancel()
 
     def _side_task_ended(self, task: "asyncio.Task[Any]") -> None:
-        if self._stopping or task.cancelled():
+        if self._stopping:
             return
-        if (error := task.exception()) is not None:
+        if task.cancelled():
+            self._fail(RuntimeError(f"{task.get_name()} was cancelled by nobody"))
+        elif (error := task.exception()) is not None:
             self._fail(error)
         elif self.app.crashed:
             self._fail(self.app.crash_reason or RuntimeError("faust stopped"))

@@ -17,7 +17,7 @@ from contracts.topics import Topics
 from stream_processors.dispatcher import Delivery
 from stream_processors.errors import LogStalled
 from stream_processors.log_reader import LogReader, LogRecord
-from stream_processors.wary_client import require_fetching
+from stream_processors.wary_client import require_fetching, running
 
 MAX_REMEMBERED_COUNT = 100_000
 _POLL_MS = 1000
@@ -77,7 +77,8 @@ class Cancellations:
         self._lifetime = lifetime
         self._reader = reader
         self._requested = Requested(lifetime)
-        self._due: set[int] = set()
+        self._due: dict[int, set[bytes] | None] = {}
+        """Partitions to look through, and for which keys; None is all."""
         self._wake = asyncio.Event()
         self.caught_up = asyncio.Event()
         self.unreadable_count = 0
@@ -86,9 +87,13 @@ class Cancellations:
         """Whether somebody wants a task stopped."""
         return key in self._requested
 
-    def look_through(self, partition: int) -> None:
-        """Look soon whether a cancelled request waits in a partition."""
-        self._due.add(partition)
+    def look_through(self, partition: int, key: bytes | None = None) -> None:
+        """Look soon whether a cancelled request waits in a partition: that with a key, or any."""
+        wanted = self._due.setdefault(partition, set())
+        if key is None or wanted is None:
+            self._due[partition] = None
+        else:
+            wanted.add(key)
         self._wake.set()
 
     async def follow(self, tasks: Tasks) -> None:
@@ -106,17 +111,16 @@ class Cancellations:
             await self._wake.wait()
             self._wake.clear()
             while self._due:
-                partition = self._due.pop()
+                partition, wanted = self._due.popitem()
                 try:
-                    await self._withdraw_from(partition, tasks)
+                    await self._withdraw_from(partition, tasks, wanted)
                 except (KafkaError, LogStalled) as error:
                     log.warning("cancellations.look_failed", partition=partition, error=type(error).__name__)
-                    self._due.add(partition)
+                    self.look_through(partition)
                     await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _follow(self, tasks: Tasks) -> None:
-        consumer = self._new_consumer()
-        async with consumer:
+        async with running(self._new_consumer()) as consumer:
             name = self._topics.cancellations.name
             partitions = [TopicPartition(name, number) for number in range(self._topics.partition_count)]
             consumer.assign(partitions)
@@ -154,10 +158,10 @@ class Cancellations:
             return
         self._requested.add(record.key, record.partition, record.timestamp / 1000)
         if not tasks.cancel(record.key):
-            self.look_through(record.partition)
+            self.look_through(record.partition, record.key)
 
-    async def _withdraw_from(self, partition: int, tasks: Tasks) -> None:
-        keys = tasks.may_be_queued(partition, self._requested.of(partition))
+    async def _withdraw_from(self, partition: int, tasks: Tasks, wanted: set[bytes] | None) -> None:
+        keys = tasks.may_be_queued(partition, self._requested.of(partition) if wanted is None else wanted)
         start = tasks.next_offset(partition)
         if not keys or start is None:
             return

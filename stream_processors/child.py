@@ -79,14 +79,21 @@ class Correspondence:
         self._orders: asyncio.Queue[Order] = asyncio.Queue(maxsize=1)
         self._order: Order | None = None
         self._order_count = 0
-        self._recalled: asyncio.Future[Known] = asyncio.get_running_loop().create_future()
+        self._recalled: asyncio.Future[Known | None] = asyncio.get_running_loop().create_future()
 
     async def next_order(self) -> Order:
         """Wait for an order."""
         return await self._orders.get()
 
-    def hear(self, said: dict[str, Any]) -> None:
-        """Take one line in."""
+    def hear(self, line: bytes) -> None:
+        """Take one line in; one that makes no sense ends the child, which would wait for ever."""
+        try:
+            self._take(orjson.loads(line))
+        except Exception as error:  # noqa: BLE001 - the rim: what asyncio would print holds the line
+            log.error("child.unheard", error=type(error).__name__)
+            os._exit(_BROKEN if line.endswith(b"\n") else _ORPHANED)
+
+    def _take(self, said: dict[str, Any]) -> None:
         if "order" in said:
             self._recalled = asyncio.get_running_loop().create_future()
             self._order = WrittenOrder.model_validate(said["order"]).order(self._recall)
@@ -96,14 +103,16 @@ class Correspondence:
             if self._order is not None and said["cancel"] == self._order_count:
                 self._order.cancelled.set()
         elif "known" in said:
-            self._recalled.set_result(WrittenKnown.model_validate(said["known"]).known())
+            known = said["known"]
+            self._recalled.set_result(None if known is None else WrittenKnown.model_validate(known).known())
         elif "ended" in said:
             self._recalled.set_exception(TaskEnded("somebody else has ended it"))
         else:
             self._publisher.acknowledge(said["number"], Position(*said["position"]))
 
-    async def _recall(self, position: Position) -> Known:
-        return await asyncio.shield(self._recalled)
+    async def _recall(self, position: Position | None) -> Known | None:
+        # The worker looks at the log for an attempt that has its place in it, not for one that has not.
+        return None if position is None else await asyncio.shield(self._recalled)
 
 
 async def carry_out(order: Order, publisher: PipePublisher, services: Services) -> None:
@@ -139,10 +148,12 @@ async def _serve(services: AbstractAsyncContextManager[Services], input_: Binary
     loop = asyncio.get_running_loop()
 
     def listen() -> None:
-        # A thread: also a task that never yields must end with its worker.
-        for line in input_:
-            loop.call_soon_threadsafe(correspondence.hear, orjson.loads(line))
-        os._exit(_ORPHANED)
+        # A thread: also a task that never yields must end with its worker, who may have died in the middle of a line.
+        try:
+            for line in input_:
+                loop.call_soon_threadsafe(correspondence.hear, line)
+        finally:
+            os._exit(_ORPHANED)
 
     threading.Thread(target=listen, name="worker", daemon=True).start()
     async with services as opened:

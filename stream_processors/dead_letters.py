@@ -16,11 +16,12 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from contracts.codec import decode_request
+from contracts.codec import decode_request, read_request_header
 from contracts.cursor import Position, parse_position
 from contracts.errors import CursorError, RecordError
 from contracts.topics import Topics
-from stream_processors.errors import LogStalled
+from stream_processors.errors import LogStalled, TaskEnded
+from stream_processors.historian import recall_task
 from stream_processors.log_reader import LogReader, LogRecord
 
 _PREFIX = "dead_letter_"
@@ -89,16 +90,29 @@ class DeadLetters:
     async def resend(self, letter: Buried) -> Position:
         """Write the original record to the topic it came from, and return where it is now.
 
-        Raises ValueError for a letter of another installation, and for a request whose time is over: its task has
-        ended, and how long that is remembered is bounded.
+        Raises ValueError for a letter of another installation, and for a request whose time is over or whose task has
+        ended: nobody would run it, and how long its end is remembered is bounded.
         """
         if letter.topic not in {topic.name for topic in self._topics.all()}:
             raise ValueError("the letter does not come from a topic of this installation")
         if letter.topic == self._topics.requests.name and _is_over(letter, datetime.now(UTC)):
             raise ValueError("the request's time is over, and its task has ended: submit the notes again")
+        if letter.topic == self._topics.requests.name and await self._has_ended(letter):
+            raise ValueError("the request's task has ended: submit the notes again")
         async with AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True) as producer:
             sent = await producer.send_and_wait(letter.topic, letter.value, key=letter.key, headers=letter.headers)
             return Position(sent.partition, sent.offset)
+
+    async def _has_ended(self, letter: Buried) -> bool:
+        try:
+            start = read_request_header(letter.headers).start
+        except RecordError:
+            return False
+        try:
+            await recall_task(self._reader, self._topics, letter.key or b"", start)
+        except TaskEnded:
+            return True
+        return False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,6 +22,8 @@ from contracts.lifecycle import TaskState
 from stream_processors.committer import Ledger
 
 MAX_ENDED_COUNT = 50_000
+LATE_SECONDS = 30.0
+"""How long a worker that lost a partition may go on: until its next heartbeat, or for a session without one."""
 _ABORT_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
@@ -149,6 +151,12 @@ class _Share:
     held: bool = False
     folding: "asyncio.Task[None] | None" = None
     tail: Tail | None = None
+    opened_at: float = 0.0
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether the last owner may still be at work, because it has not heard that it is the owner no more."""
+        return asyncio.get_running_loop().time() - self.opened_at < LATE_SECONDS
 
     def remember_end(self, key: bytes) -> None:
         self.known.pop(key, None)
@@ -308,11 +316,16 @@ class Dispatcher:
         share.folding = self._spawn(self._open(share), f"fold partition {partition}")
 
     async def _open(self, share: _Share) -> None:
-        history = await self._recall(share.partition, share.ledger.next_offset)
+        try:
+            history = await self._recall(share.partition, share.ledger.next_offset)
+        except asyncio.CancelledError:
+            if self._shares.get(share.partition) is share and not self._stopping:
+                self._on_failure(RuntimeError("a fold was cancelled by nobody"))
+            raise
         share.known.update(history.known)
         for key in history.ended:
             share.remember_end(key)
-        share.tail = history.tail
+        share.tail, share.opened_at = history.tail, asyncio.get_running_loop().time()
         share.folding = None
         self._on_open(share.partition)
         self._fill_slots()
@@ -385,9 +398,8 @@ class Dispatcher:
         key = delivery.key or b""
         settled = key in share.ended or key in self._running
         crash_count = share.ledger.crash_count(delivery.offset)
-        if not share.ledger.on_probation(delivery.offset):
-            share.tail = None  # nor are those that come behind it
-        job = Job(delivery, share.known.get(key), crash_count, self._generation, settled, tail=share.tail)
+        tail = share.tail if share.is_recent or share.ledger.on_probation(delivery.offset) else None
+        job = Job(delivery, share.known.get(key), crash_count, self._generation, settled, tail=tail)
         if self._is_cancelled(key):
             job.cancelled.set()
         return job
@@ -404,6 +416,8 @@ class Dispatcher:
         # Not in a `finally` of the task: one that is cancelled before its first step never gets there.
         if self._running.get(run.identity) is run:
             del self._running[run.identity]
+            if task.cancelled() and not self._stopping:  # by nobody here: whoever is stopped is out of the map before
+                self._on_failure(RuntimeError("a task was cancelled by nobody"))
         if run.in_slot:
             self._busy_count -= 1
             run.share.running_count -= 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 import structlog
@@ -31,6 +32,7 @@ from stream_processors.version_writer import Assignment, VersionWriter
 from student_records.errors import RecordsError
 
 CLOSE_SECONDS = 1.0
+_LOOK_SECONDS = 5.0
 
 _log = structlog.get_logger("stream_processors.execution")
 
@@ -89,9 +91,11 @@ class _Execution:
 
     async def run(self, cancelled: asyncio.Event, recall: Recall | None) -> Position:
         """Work until the terminal event."""
+        if recall is not None and (cancelled.is_set() or self._starts_late()):
+            await self._look(recall)
         if cancelled.is_set():
             return await self._end_cancelled(started=self._known.started)
-        if not self._known.started and self._services.clock.now() >= self._request.start_deadline:
+        if self._starts_late():
             return await self._emitter.finish(TaskExpired, started=False, **self._closing())
         try:
             assignment = Assignment.of(self._request, self._services.load_edition(self._request.edition))
@@ -112,7 +116,7 @@ class _Execution:
     async def _learn(self, recall: Recall, started: "asyncio.Future[Position]", cancelled: asyncio.Event) -> None:
         """Take over what was settled before this attempt had its place in the log; not once it is to end."""
 
-        async def learn() -> Known:
+        async def learn() -> Known | None:
             return await recall(await asyncio.shield(started))
 
         learning = asyncio.create_task(learn(), name=f"recall of {self._request.task_id}")
@@ -122,11 +126,24 @@ class _Execution:
                 {learning, watch}, timeout=self._deadline.remaining_seconds(), return_when=asyncio.FIRST_COMPLETED
             )
             if learning.done():
-                known = learning.result()
-                self._settled, self._draft_counts = settled_outcomes(known.state), known.draft_counts
+                self._take_over(learning.result())
         finally:
             watch.cancel()
             learning.cancel()
+
+    async def _look(self, recall: Recall) -> None:
+        """Take over what the log tells now, before the task is ended without an attempt; for some seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                self._take_over(await recall(None))
+
+    def _take_over(self, known: Known | None) -> None:
+        if known is not None:
+            self._known, self._draft_counts = known.state, known.draft_counts
+            self._settled = settled_outcomes(known.state)
+
+    def _starts_late(self) -> bool:
+        return not self._known.started and self._services.clock.now() >= self._request.start_deadline
 
     async def close(self) -> None:
         """Stop the writers; what they wait for is closed with them, within a second."""

@@ -13,7 +13,7 @@ from contracts.cursor import Position
 from contracts.errors import RecordError
 from contracts.topics import Topics
 from stream_processors.dispatcher import History, Known
-from stream_processors.errors import LogStalled
+from stream_processors.errors import LogStalled, TaskEnded
 from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.takeover import PartitionFold
 
@@ -94,15 +94,23 @@ class PartitionTail:
         self._fold = fold
         self._next_offset = next_offset
         self._turn = asyncio.Lock()
+        self._failure_count = 0
 
     async def recall(self, key: bytes, offset: int) -> Known | None:
         """Return what the log tells of a task up to an offset at least; None when it has ended.
 
         Raises what Kafka raises, and LogStalled.
         """
+        failure_count = self._failure_count
         async with self._turn:
+            if self._failure_count > failure_count:
+                raise LogStalled("could not be read on a moment ago")  # those who waited share the failure
             if offset >= self._next_offset:
-                await self._read_on()
+                try:
+                    await self._read_on()
+                except (KafkaError, LogStalled):
+                    self._failure_count += 1
+                    raise
         return None if self._fold.has_ended(key) else self._fold.known(key)
 
     async def _read_on(self) -> None:
@@ -114,9 +122,9 @@ class PartitionTail:
 
 
 async def recall_task(reader: LogReader, topics: Topics, key: bytes, start: Position) -> Known | None:
-    """Fold one task's events from the place of its acceptance to now; None when no worker wrote any, or it has ended.
+    """Fold one task's events from the place of its acceptance to now; None when no worker wrote any.
 
-    Raises what Kafka raises, and LogStalled.
+    Raises TaskEnded, what Kafka raises, and LogStalled.
     """
     fold = PartitionFold()
     async with aclosing(reader.read(topics.events.name, start.partition, start.offset)) as batches:
@@ -125,6 +133,8 @@ async def recall_task(reader: LogReader, topics: Topics, key: bytes, start: Posi
                 if record.key == key:
                     fold.add(record.key, record.value, record.headers)
             await asyncio.sleep(0)
+    if fold.has_ended(key):
+        raise TaskEnded("somebody else has ended it")
     return fold.history().known.get(key)
 
 

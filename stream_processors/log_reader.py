@@ -8,6 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from stream_processors.errors import LogStalled
+from stream_processors.wary_client import running
 
 _FETCH_BYTES = 1 << 20
 _BATCH_COUNT = 500
@@ -40,7 +41,7 @@ class LogReader:
         A start that retention has passed moves to the oldest record there is. Raises LogStalled after 30 s without
         progress.
         """
-        async with self._consumer(committed_only=committed_only) as consumer:
+        async with running(self._consumer(committed_only=committed_only)) as consumer:
             tp = TopicPartition(topic, partition)
             consumer.assign([tp])
             end = (await consumer.end_offsets([tp]))[tp]
@@ -50,7 +51,7 @@ class LogReader:
 
     async def read_last(self, topic: str, partition: int, count: int) -> AsyncGenerator[list[LogRecord], None]:
         """Yield the records of the last `count` offsets of a partition, in batches; raises as `read` does."""
-        async with self._consumer(committed_only=False) as consumer:
+        async with running(self._consumer(committed_only=False)) as consumer:
             tp = TopicPartition(topic, partition)
             consumer.assign([tp])
             end = (await consumer.end_offsets([tp]))[tp]
@@ -67,7 +68,7 @@ class LogReader:
 
     async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
         """Return the offset of the first record that is not older than a time; None when all are."""
-        async with self._consumer(committed_only=False) as consumer:
+        async with running(self._consumer(committed_only=False)) as consumer:
             tp = TopicPartition(topic, partition)
             found = (await consumer.offsets_for_times({tp: timestamp_ms}))[tp]
             return None if found is None else int(found.offset)

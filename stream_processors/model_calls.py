@@ -110,11 +110,12 @@ class ModelCalls:
             await listener.waits(reason, seconds)
 
         estimate = _tokens(len(prompt.instructions) + len(prompt.input) + _EXPECTED_ANSWER_CHARACTERS)
+        await listener.begins()
         async with self._services.limiter.permit(estimate, announce) as permit:
-            with self._services.breaker.guard():
-                if again or waited:
-                    await listener.goes_on(again=again)
+            if again or waited:
+                await listener.goes_on(again=again)
                 await listener.begins()
+            with self._services.breaker.guard():
                 customer = self.customer
                 call = ModelCall(customer.task_id, customer.version, purpose, customer.attempt, prompt, self._deadline)
                 return await _Meter(self, call, permit).run(self._services, listener)

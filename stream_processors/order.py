@@ -20,8 +20,11 @@ from stream_processors.dispatcher import Known
 class Recall(Protocol):
     """Looks at the log again once the new attempt has its place in it: whatever an earlier one writes later is void."""
 
-    async def __call__(self, position: Position) -> Known:
-        """Return what the log tells of the task up to a position; raise TaskEnded."""
+    async def __call__(self, position: Position | None) -> Known | None:
+        """Return what the log tells of the task up to a position, or up to now; None if it cannot be read.
+
+        Raises TaskEnded.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ from stream_processors.suspect import is_suspect
 from stream_processors.takeover import next_attempt
 
 _TRY_COUNT = 2
+_NOW = 1 << 62
+"""An offset behind all there are."""
 _ACCEPTED = TaskAccepted.model_fields["type"].default
 
 log = structlog.get_logger(__name__)
@@ -106,12 +108,12 @@ class RequestHandler:
         if (tail := job.tail) is None:
             return None
 
-        async def recall(position: Position) -> Known:
+        async def recall(position: Position | None) -> Known | None:
             try:
-                known = await tail.recall(request.task_id.encode(), position.offset)
+                known = await tail.recall(request.task_id.encode(), position.offset if position else _NOW)
             except (KafkaError, LogStalled) as error:
                 log.warning("takeover.not_read_on", task_id=request.task_id, error=type(error).__name__)
-                known = job.known or Known(TaskState(request.task_id))  # a version may be paid for twice
+                return None  # a version may be paid for twice
             if known is None:
                 raise TaskEnded("somebody else has ended it")
             return replace(known, state=with_plan(known.state, request))
@@ -120,9 +122,9 @@ class RequestHandler:
 
     async def _run_here(self, job: Job, order: Order) -> None:
         for number in range(_TRY_COUNT):
+            if number:
+                order = await self._ordered_again(job.delivery, order)
             try:
-                if number:
-                    order = await self._ordered_again(job.delivery, order)
                 await self._run(order)
             except MessageSizeTooLargeError:
                 break  # what this task has to say is too long, today and in another worker: it fails, the others go on
@@ -144,6 +146,9 @@ class RequestHandler:
             log.error("task.crashed_its_worker", task_id=order.request.task_id, exit_status=error.exit_status)
             await self._fail(again(order, error.known), Reason.WORKER_CRASHED)
             await self._bury(job.delivery, Reason.WORKER_CRASHED)
+        except MessageSizeTooLargeError:
+            await self._fail(await self._ordered_again(job.delivery, order), Reason.INTERNAL)
+            await self._bury(job.delivery, Reason.INTERNAL)
 
     async def _ordered_again(self, delivery: Delivery, order: Order) -> Order:
         """Return the order for the next attempt, with what the log tells of the one that broke."""

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 import structlog
+from aiokafka.errors import KafkaError
 
 from contracts.codec import Record, read_header
 from contracts.cursor import Position
@@ -18,7 +19,7 @@ from contracts.errors import RecordError
 from contracts.events import TaskStarted
 from stream_processors.dispatcher import Known
 from stream_processors.emitter import EventPublisher
-from stream_processors.errors import ChildDied, ChildNotStarted, TaskEnded
+from stream_processors.errors import ChildDied, ChildNotStarted, NotAcknowledged, TaskEnded
 from stream_processors.order import Order, Recall, WrittenKnown, WrittenOrder, again
 from stream_processors.takeover import PartitionFold
 
@@ -62,6 +63,7 @@ class ChildLane:
         idle_seconds: float = 0.0,
     ) -> None:
         self._publisher = publisher
+        self._child_count = child_count
         self._turn = asyncio.Semaphore(child_count)
         self._command = command
         self._environment = environment
@@ -136,7 +138,7 @@ class ChildLane:
         try:
             return await child.carry_out(order)
         finally:
-            if child.is_idle and self._idle_seconds > 0:
+            if child.is_idle and self._idle_seconds > 0 and len(self._idle) < self._child_count:
                 child.retirement = asyncio.get_running_loop().call_later(self._idle_seconds, self._retire, child)
                 self._idle.append(child)
             else:
@@ -207,9 +209,11 @@ class _Child:
         try:
             async with asyncio.timeout(_EXIT_SECONDS):
                 await self._process.wait()
-        except TimeoutError:
+        except (TimeoutError, asyncio.CancelledError) as error:
             with suppress(ProcessLookupError):
                 self._process.kill()
+            if isinstance(error, asyncio.CancelledError):
+                raise
             await self._process.wait()
 
     async def _listen(self, conversation: "_Conversation") -> None:
@@ -229,7 +233,7 @@ class _Child:
                 conversation.terminal = acknowledged
             elif header.type == _STARTED and conversation.order.recall is not None:
                 conversation.recalling = asyncio.create_task(self._tell_known(conversation, acknowledged))
-            acknowledged.add_done_callback(partial(self._acknowledge, number))
+            acknowledged.add_done_callback(partial(self._acknowledge, conversation, number))
 
     async def _next_line(self) -> bytes:
         try:
@@ -245,18 +249,30 @@ class _Child:
         except TaskEnded as ended:
             conversation.ended = ended
             self._say({"ended": True})
+        except (KafkaError, NotAcknowledged):  # it was `started` that failed: the acknowledgement says so
+            return
         else:
-            self._say({"known": WrittenKnown.of(known).model_dump(mode="json")})
+            if known is not None:
+                conversation.learn(known)
+            self._say({"known": None if known is None else WrittenKnown.of(known).model_dump(mode="json")})
 
-    def _acknowledge(self, number: int, done: "asyncio.Future[Position]") -> None:
-        if not done.cancelled() and done.exception() is None:
+    def _acknowledge(self, conversation: "_Conversation", number: int, done: "asyncio.Future[Position]") -> None:
+        error = NotAcknowledged("the publisher gave a record up") if done.cancelled() else done.exception()
+        if error is None:
             self._say({"number": number, "position": list(done.result())})
+        elif conversation.failure is None:  # nothing more can be written: the child would wait for ever
+            conversation.failure = error
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     async def _pass_cancellation_on(self, order: Order, number: int) -> None:
         await order.cancelled.wait()
         self._say({"cancel": number})
 
     async def _conclude(self, conversation: "_Conversation") -> Position:
+        if conversation.failure is not None:
+            self.is_idle = False
+            raise conversation.failure
         if conversation.terminal is not None:
             return await conversation.terminal
         if conversation.ended is not None:
@@ -283,6 +299,11 @@ class _Conversation:
         self.terminal: asyncio.Future[Position] | None = None
         self.recalling: asyncio.Task[None] | None = None
         self.ended: TaskEnded | None = None
+        self.failure: BaseException | None = None
+
+    def learn(self, known: Known) -> None:
+        """Begin the fold again with what the log told; the child has only said that it began."""
+        self.fold = PartitionFold({self._key: known})
 
     @property
     def known(self) -> Known:

@@ -66,7 +66,7 @@ class PartitionFold:
             state = reduce(state, decode_event_value(header.type, value))
         draft_counts = known.draft_counts
         if header.type == _PHASE and verdict is not Verdict.DUPLICATE:  # a zombie's call has been paid for as well
-            draft_counts = _counted(draft_counts, decode_event_value(header.type, value))
+            draft_counts = count_draft(draft_counts, decode_event_value(header.type, value))
         return Known(
             replace(state, progress=progress),
             known.attempt_count + (header.attempt > known.highest),
@@ -75,7 +75,8 @@ class PartitionFold:
         )
 
 
-def _counted(draft_counts: Mapping[int, int], event: Event) -> Mapping[int, int]:
+def count_draft(draft_counts: Mapping[int, int], event: Event) -> Mapping[int, int]:
+    """Return how often the drafting of each version has begun, with one more event."""
     if not isinstance(event, VersionPhase) or event.phase is not Phase.DRAFTING:
         return draft_counts
     return {**draft_counts, event.version: draft_counts.get(event.version, 0) + 1}

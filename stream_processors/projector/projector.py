@@ -22,10 +22,10 @@ from aiokafka.errors import KafkaError
 from contracts.codec import Origin, encode_event, encode_result
 from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.projector.projection import Ending, PartitionProjection, read_ended
-from stream_processors.projector.reaper import Overdue, conclude, read_states
+from stream_processors.projector.reaper import Overdue, conclude, read_courses
 from stream_processors.reachability import wait_for_kafka
 from stream_processors.settings import ProjectorSettings
-from stream_processors.wary_client import make_wary, require_fetching
+from stream_processors.wary_client import close, make_wary, require_fetching
 
 SOURCE = "stream_processors/projector"
 _POLL_MS = 200
@@ -35,7 +35,6 @@ _REAP_AGAIN_SECONDS = 60.0
 _REAPED_AT_ONCE = 1000
 """Overdue tasks of one partition that one reading ends; the rest comes a second later."""
 _PAUSE_SECONDS = 1.0
-_CLOSE_SECONDS = 5.0
 _TRANSACTION_SECONDS = 20.0
 
 log = structlog.get_logger(__name__)
@@ -134,7 +133,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             self.is_assigned = False
             async with self._lock:
                 await self._close_desks()
-            await asyncio.gather(_close(self._consumer), _close(self._publisher))
+            await asyncio.gather(close(self._consumer), close(self._publisher))
 
     async def _step(self) -> None:
         for tp in self._consumer.assignment():
@@ -167,7 +166,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             ended = await self._read_ended(tp.partition, start)
             self._consumer.seek(tp, start)
         except BaseException:
-            await _close(producer)
+            await close(producer)
             raise
         self._desks[tp.partition] = _Desk(PartitionProjection(tp.partition, start, ended), producer, start)
         log.info("partition.opened", partition=tp.partition, offset=start, ended_count=len(ended))
@@ -244,13 +243,13 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             await self._end_overdue(partition, overdue[:_REAPED_AT_ONCE], now)
 
     async def _end_overdue(self, partition: int, overdue: list[Overdue], now: float) -> None:
-        states = await read_states(self._reader, self._topics.events.name, partition, overdue)
+        courses = await read_courses(self._reader, self._topics.events.name, partition, overdue)
         for task in overdue:
-            if (state := states[task.task_id]).ended:
+            if (course := courses[task.task_id]).state.ended:
                 continue  # a moment ago; the next records say so here too
             self._reaped[task.task_id] = now
             self.counts.reaped += 1
-            event = conclude(state, datetime.now(UTC))
+            event = conclude(course, datetime.now(UTC))
             log.warning("task.reaped", task_id=task.task_id, started=task.started, outcome=event.type)
             record = encode_event(event, Origin(task.owner, SOURCE))
             await self._publisher.send(self._topics.events.name, record.value, key=record.key, headers=record.headers)
@@ -260,7 +259,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     async def _close_desk(self, partition: int) -> None:
         desk = self._desks.pop(partition)
-        await _close(desk.producer)
+        await close(desk.producer)
 
     def _new_consumer(self) -> Any:
         session_ms = int(self._settings.session_seconds * 1000)
@@ -276,19 +275,6 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
             max_poll_interval_ms=300_000,
             fetch_max_wait_ms=_POLL_MS,
         )
-
-
-async def _close(client: Any) -> None:
-    """Stop a Kafka client, for some seconds at most.
-
-    In a task of its own: one whose connection broke may raise anything here, even another task's cancellation.
-    """
-    stopping = asyncio.create_task(client.stop())
-    done, _ = await asyncio.wait({stopping}, timeout=_CLOSE_SECONDS)
-    if not done:
-        stopping.cancel()
-    elif not stopping.cancelled() and (error := stopping.exception()) is not None:
-        log.warning("client.close_failed", error=type(error).__name__)
 
 
 def _log_record(record: Any) -> LogRecord:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.attempt import OUTSIDE
@@ -13,6 +13,8 @@ from contracts.lifecycle import TaskState, reduce
 from contracts.task import OwnerId, TaskId
 from stream_processors.ending import completed_count, settled_outcomes, total_usage
 from stream_processors.log_reader import LogReader
+from stream_processors.model_calls import discarded
+from stream_processors.takeover import count_draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,20 @@ class Overdue:
     started: bool
 
 
-def conclude(state: TaskState, now: datetime) -> TaskSucceeded | TaskExpired:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the log tells of an overdue task: its state, and how often the drafting of each version has begun."""
+
+    state: TaskState
+    draft_counts: Mapping[int, int] = field(default_factory=dict)
+
+
+def conclude(course: Course, now: datetime) -> TaskSucceeded | TaskExpired:
     """Return the terminal event of a task that nobody ended: a success if a version was completed in time.
 
     What a worker would have said at the deadline: versions that are not settled have failed for it.
     """
+    state = course.state
     settled = settled_outcomes(state)
     outcomes = tuple(
         settled.get(version.version)
@@ -39,6 +50,7 @@ def conclude(state: TaskState, now: datetime) -> TaskSucceeded | TaskExpired:
             status=VersionStatus.FAILED,
             text=version.text,
             reason=Reason.DEADLINE,
+            usage=discarded(course.draft_counts.get(version.version, 0)),
         )
         for version in (state.versions if state.started else ())
     )
@@ -64,17 +76,17 @@ def conclude(state: TaskState, now: datetime) -> TaskSucceeded | TaskExpired:
     )
 
 
-async def read_states(
+async def read_courses(
     reader: LogReader, topic: str, partition: int, overdue: Sequence[Overdue]
-) -> Mapping[TaskId, TaskState]:
+) -> Mapping[TaskId, Course]:
     """Return what the log tells of overdue tasks of one partition; only those that have begun cost a reading.
 
     Raises what Kafka raises, and LogStalled.
     """
-    states = {task.task_id: TaskState(task.task_id) for task in overdue}
+    courses = {task.task_id: Course(TaskState(task.task_id)) for task in overdue}
     begun = {task.task_id.encode() for task in overdue if task.started}
     if not begun:
-        return states
+        return courses
     start = min(task.offset for task in overdue if task.started)
     async with aclosing(reader.read(topic, partition, start)) as batches:
         async for batch in batches:
@@ -84,5 +96,8 @@ async def read_states(
                         event = decode_event(record.key, record.value, record.headers)
                     except RecordError:
                         continue
-                    states[event.task_id] = reduce(states[event.task_id], event)
-    return states
+                    course = courses[event.task_id]
+                    courses[event.task_id] = Course(
+                        reduce(course.state, event), count_draft(course.draft_counts, event)
+                    )
+    return courses

@@ -36,6 +36,8 @@ class Again(NamedTuple):
     why: Why
     since: float
     until: float
+    same_worker: bool = False
+    """Whether both attempts were those of one process."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,10 @@ class _Attempt:
 
     began_at: float
     last: Mapping[str, Any]
+
+    @property
+    def boot_ms(self) -> int:
+        return Attempt.parse(self.last["attempt"]).boot_ms
 
     @property
     def ended_at(self) -> float:
@@ -72,7 +78,13 @@ def made_again(calls: Iterable[Mapping[str, Any]], settled_at: Mapping[Version, 
         in_turn, woken = _apart([found[name] for name in sorted(found, key=Attempt.parse)])
         again += [Again(version, Why.WOKEN, attempt.began_at, attempt.ended_at) for attempt in woken]
         again += [
-            Again(version, before.why(after.began_at, settled_at.get(version)), before.began_at, after.began_at)
+            Again(
+                version,
+                before.why(after.began_at, settled_at.get(version)),
+                before.began_at,
+                after.began_at,
+                before.boot_ms == after.boot_ms,
+            )
             for before, after in itertools.pairwise(in_turn)
         ]
     return again
@@ -117,6 +129,7 @@ class Disturbances:
         since, until = again.since, again.until
         if again.why is Why.WOKEN:
             return until - since <= _WOKEN_SECONDS
-        return any(since <= at <= until for at in (*self.moments, *self.assignments)) or any(
+        moves = () if again.same_worker else self.assignments  # a worker lets go only of what others get
+        return any(since <= at <= until for at in (*self.moments, *moves)) or any(
             since <= end and begin <= until for begin, end in self.outages
         )

@@ -143,8 +143,9 @@ def twice(first: tuple[float, float | None, str], *, settled_before: bool = Fals
     return course.settle().project()
 
 
-def test_a_draft_is_made_again_only_when_something_happened_to_one_in_flight() -> None:
-    course = twice((2.0, 2.5, "cut_by_client"), again_in=Attempt(1, 2))  # of the same assignment
+@pytest.mark.parametrize("again_in", [Attempt(1, 2), NEXT], ids=["same assignment", "same worker"])
+def test_a_draft_is_made_again_only_when_something_happened_to_one_in_flight(again_in: Attempt) -> None:
+    course = twice((2.0, 2.5, "cut_by_client"), again_in=again_in)
     without_cause = ["made again without a cause: 1", "1 drafts made again, 0 versions were in flight"]
     assert course.judge().broken == without_cause
     course.disturbances.moments = [1.9, 4.6]

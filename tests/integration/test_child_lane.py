@@ -1,11 +1,14 @@
 """What a child leaves behind: earlier versions, strange output, and what it must not tell."""
 
 import asyncio
+import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
+from contracts.codec import Record
 from contracts.cursor import Position
 from contracts.events import TaskSucceeded
 from contracts.lifecycle import TaskState, VersionStage, VersionState
@@ -145,7 +148,8 @@ async def test_a_child_keeps_what_others_settled_before_its_attempt_had_its_plac
     order = an_order("good")
     settled = VersionState(1, stage=VersionStage.COMPLETED, text="남이 쓴 글", characters=6, bytes=14)
 
-    async def recall(position: Position) -> Known:
+    async def recall(position: Position | None) -> Known:
+        assert position is not None
         assert publisher.events[position.offset].type == "task.started"
         return Known(TaskState(order.request.task_id, started=True, versions=(settled,)), draft_counts={2: 1})
 
@@ -156,7 +160,7 @@ async def test_a_child_keeps_what_others_settled_before_its_attempt_had_its_plac
 
 
 async def test_a_child_stops_when_others_have_ended_its_task_and_takes_the_next() -> None:
-    async def recall(position: Position) -> Known:
+    async def recall(position: Position | None) -> Known:
         raise TaskEnded("ended")
 
     publisher = MemoryPublisher()
@@ -167,3 +171,45 @@ async def test_a_child_stops_when_others_have_ended_its_task_and_takes_the_next(
     await lane(an_order("good"))
     await lane.close()
     assert lane.started_count == 1
+
+
+async def test_what_others_settled_is_not_lost_with_a_child_that_dies() -> None:
+    publisher = MemoryPublisher()
+    order = an_order("[[poison]]")
+    settled = VersionState(2, stage=VersionStage.COMPLETED, text="남이 쓴 글", characters=6, bytes=14)
+
+    async def recall(position: Position | None) -> Known:
+        return Known(TaskState(order.request.task_id, started=True, versions=(settled,)), draft_counts={1: 1})
+
+    with pytest.raises(ChildDied) as died:
+        await ChildLane(publisher, child_count=1, command=COMMAND)(replace(order, recall=recall))
+    assert died.value.known.state.version(2).text == "남이 쓴 글"
+    assert died.value.known.draft_counts == {1: 2}
+
+
+async def test_a_child_ends_when_kafka_refuses_what_it_writes() -> None:
+    class Refusing(MemoryPublisher):
+        async def publish(self, record: Record) -> "asyncio.Future[Position]":
+            refused: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
+            refused.set_exception(KafkaConnectionError())
+            return refused
+
+    with pytest.raises(KafkaConnectionError):
+        await ChildLane(Refusing(), child_count=1, command=COMMAND)(an_order("good"))
+
+
+async def test_children_that_wait_are_no_more_than_may_run() -> None:
+    publisher = MemoryPublisher()
+    lane = ChildLane(publisher, child_count=1, command=COMMAND, idle_seconds=60)
+    first, second = an_order("good"), an_order("good")
+    second.cancelled.set()  # needs no turn
+    await asyncio.gather(lane(first), lane(second))
+    assert lane.idle_count == 1
+    await lane.close()
+
+
+@pytest.mark.parametrize("line", [b'{"order": {"request"', b"nonsense\n", b'{"order": {}}\n'])
+def test_a_child_that_hears_half_a_line_or_nonsense_ends_without_repeating_it(line: bytes) -> None:
+    done = subprocess.run(COMMAND, input=line, capture_output=True, timeout=60, check=False)
+    assert done.returncode in (70, 75)
+    assert b"request" not in done.stderr

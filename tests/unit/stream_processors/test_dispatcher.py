@@ -240,21 +240,71 @@ async def test_nothing_of_a_partition_starts_before_its_log_is_read_and_the_othe
     assert bench.watermark(0) == 2
 
 
-async def test_only_what_somebody_else_may_have_begun_looks_at_the_log_again() -> None:
-    class Tail:
-        async def recall(self, key: bytes, offset: int) -> Known | None:
-            raise AssertionError("not asked here")
+class UnusedTail:
+    async def recall(self, key: bytes, offset: int) -> Known | None:
+        raise AssertionError("not asked here")
 
-    bench = Bench(per_partition=2)
+
+async def bench_with_tail(*, slots: int = 4) -> Bench:
+    bench = Bench(slots=slots, per_partition=2, look_ahead=20)
     folding: asyncio.Future[History] = asyncio.get_running_loop().create_future()
     bench.histories[0] = folding
     await bench.assign([0])
-    folding.set_result(History(tail=Tail()))
+    folding.set_result(History(tail=UnusedTail()))
+    await settle()
+    return bench
+
+
+@pytest.mark.parametrize(("late_seconds", "third"), [(0.0, False), (60.0, True)])
+async def test_what_somebody_else_may_have_begun_looks_at_the_log_again(
+    late_seconds: float, third: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream_processors.dispatcher.LATE_SECONDS", late_seconds)
+    bench = await bench_with_tail()
     bench.deliver(0, "first", "second", "third")
     await settle()
     bench.end("first", "second")
     await settle()
-    assert [bench.jobs[key].tail is not None for key in (b"first", b"second", b"third")] == [True, True, False]
+    assert [bench.jobs[key].tail is not None for key in (b"first", b"second", b"third")] == [True, True, third]
+
+
+async def test_a_request_that_is_withdrawn_behind_others_takes_nothing_from_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stream_processors.dispatcher.LATE_SECONDS", 0.0)
+    bench = await bench_with_tail(slots=1)
+    bench.deliver(0, "first", "second")
+    await settle()
+    withdrawing = asyncio.create_task(
+        bench.dispatcher.withdraw(Delivery(0, 500, b"new", b"sound", (), bench.generation))
+    )
+    await settle()
+    bench.end("first", "new")
+    await withdrawing
+    await settle()
+    assert bench.jobs[b"second"].tail is not None
+
+
+async def test_a_task_that_is_cancelled_by_nobody_ends_the_worker_and_is_not_forgotten() -> None:
+    bench = Bench()
+    await bench.assign([0])
+    bench.deliver(0, "struck")
+    await settle()
+    struck = next(task for task in asyncio.all_tasks() if task.get_name().startswith("request"))
+    struck.cancel()
+    await settle()
+    assert [type(failure) for failure in bench.failures] == [RuntimeError]
+    assert bench.watermark(0) == 0
+
+
+async def test_a_fold_that_is_cancelled_by_nobody_ends_the_worker() -> None:
+    bench = Bench()
+    folding: asyncio.Future[History] = asyncio.get_running_loop().create_future()
+    bench.histories[0] = folding
+    await bench.assign([0])
+    folding.cancel()
+    await settle()
+    assert [type(failure) for failure in bench.failures] == [RuntimeError]
 
 
 async def test_the_same_task_twice_runs_once_and_both_requests_are_acknowledged() -> None:

@@ -29,7 +29,7 @@ from contracts.events import (
     VersionReplaced,
     VersionStatus,
 )
-from contracts.lifecycle import Stage, VersionStage, fold
+from contracts.lifecycle import Stage, TaskState, VersionStage, VersionState, fold
 from stream_processors.dispatcher import Known
 from stream_processors.emitter import Emitter
 from stream_processors.errors import TaskEnded
@@ -369,7 +369,8 @@ async def test_what_an_earlier_attempt_settles_before_the_new_one_has_its_place_
     generation = Generation(model := FakeModel(), a_request(version_count=2))
     zombie = Emitter(generation.publisher, generation.request.task_id, Attempt(1, 0), ORIGIN)
 
-    async def recall(position: Position) -> Known:
+    async def recall(position: Position | None) -> Known:
+        assert position is not None
         assert [event.type for event in generation.publisher.events][position.offset] == "task.started"
         return Known(generation.publisher.state(generation.request.task_id), draft_counts={2: 1})
 
@@ -385,8 +386,27 @@ async def test_what_an_earlier_attempt_settles_before_the_new_one_has_its_place_
 
 
 @virtual_time
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_a_task_that_is_ended_without_an_attempt_keeps_what_another_worker_has_just_settled(
+    is_cancelled: bool,
+) -> None:
+    generation = Generation(FakeModel(), a_request(version_count=1, start_seconds=-1))
+    settled = VersionState(1, stage=VersionStage.COMPLETED, text=CLEAN_TEXT, characters=1, bytes=3)
+
+    async def recall(position: Position | None) -> Known:
+        return Known(TaskState(generation.request.task_id, started=True, versions=(settled,)))
+
+    generation.recall = recall
+    if is_cancelled:
+        generation.cancelled.set()
+    await generation.run()
+    assert isinstance(generation.terminal, TaskCancelled if is_cancelled else TaskSucceeded)
+    assert generation.terminal.versions[0].text == CLEAN_TEXT
+
+
+@virtual_time
 async def test_an_attempt_at_a_task_that_has_ended_meanwhile_writes_and_calls_nothing_more() -> None:
-    async def recall(position: Position) -> Known:
+    async def recall(position: Position | None) -> Known:
         raise TaskEnded("ended")
 
     generation = Generation(model := FakeModel(), recall=recall)
@@ -398,7 +418,7 @@ async def test_an_attempt_at_a_task_that_has_ended_meanwhile_writes_and_calls_no
 
 @virtual_time
 async def test_a_task_is_cancelled_at_once_also_while_the_log_does_not_answer() -> None:
-    async def recall(position: Position) -> Known:
+    async def recall(position: Position | None) -> Known:
         await asyncio.Event().wait()
         raise AssertionError
 

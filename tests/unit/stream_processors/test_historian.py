@@ -9,6 +9,7 @@ from contracts.codec import Origin, encode_event
 from contracts.events import Event, TaskStarted, TaskSucceeded
 from contracts.task import OwnerId, TaskId
 from contracts.topics import Topics
+from stream_processors.errors import LogStalled
 from stream_processors.historian import PartitionTail
 from stream_processors.log_reader import LogReader, LogRecord
 from stream_processors.takeover import PartitionFold
@@ -64,3 +65,19 @@ async def test_many_that_ask_at_once_cost_one_reading() -> None:
     log.write(TaskStory(TASK, Attempt(5, 5)).started())
     assert await tail.recall(TASK.encode(), 9)
     assert log.starts == [0, 9]
+
+
+async def test_those_who_waited_for_a_reading_that_fails_share_its_failure() -> None:
+    class StalledLog(GrowingLog):
+        async def read(self, topic: str, partition: int, start: int) -> AsyncGenerator[list[LogRecord], None]:
+            self.starts.append(start)
+            await asyncio.sleep(0)
+            if self.starts:
+                raise LogStalled("nothing comes")
+            yield []
+
+    log = StalledLog()
+    tail = tail_of(log, 0)
+    found = await asyncio.gather(*(tail.recall(b"k", 5) for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in found] == [LogStalled] * 3
+    assert log.starts == [0]
