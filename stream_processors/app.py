@@ -139,6 +139,9 @@ class _ConsumerFeed:
     def release(self, partition: int) -> None:
         self._app.consumer.release(partition)
 
+    async def rewind(self, partition: int, offset: int) -> None:
+        await self._app.consumer.rewind(partition, offset)
+
 
 class _GroupMembership:
     """A worker's place in its group, as its own parts know it."""

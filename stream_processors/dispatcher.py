@@ -106,6 +106,9 @@ class Feed(Protocol):
     def release(self, partition: int) -> None:
         """Fetch from a partition again."""
 
+    async def rewind(self, partition: int, offset: int) -> None:
+        """Fetch a partition from an offset on; what was fetched already may still arrive."""
+
 
 class Handler(Protocol):
     """Deals with requests. Whatever it raises ends the worker: it has tried everything else."""
@@ -152,6 +155,15 @@ class _Share:
     folding: "asyncio.Task[None] | None" = None
     tail: Tail | None = None
     opened_at: float = 0.0
+    expected: int = 0
+    """The offset that is to come next."""
+    gap_end: int | None = None
+    """An offset that came instead of the expected one."""
+    rewinding: bool = False
+
+    def expect(self) -> None:
+        """Expect what has not been taken up yet: what was read ahead of it is forgotten."""
+        self.expected, self.gap_end, self.rewinding = self.ledger.next_offset, None, False
 
     @property
     def is_recent(self) -> bool:
@@ -175,6 +187,7 @@ class Counts:
     already_ended: int = 0
     withdrawn: int = 0
     dropped: int = 0
+    rewound: int = 0
 
 
 class Dispatcher:
@@ -226,11 +239,39 @@ class Dispatcher:
         share = self._shares.get(delivery.partition)
         if share is None or self._suspended or self._stopping or delivery.generation != self._generation:
             return  # of an assignment that is over: it comes again to whoever has the partition
+        if not self._is_next(share, delivery.offset):
+            return
         share.waiting.append(delivery)
         if not share.held and len(share.waiting) >= self._look_ahead_count:
             share.held = True
             self._feed.hold(share.partition)
         self._fill_slots()
+
+    def _is_next(self, share: _Share, offset: int) -> bool:
+        """Whether a delivery follows the one before it without a hole.
+
+        After a rebalance the position is set back to what has not been taken up, and a fetch from before that may come
+        through: what lies between would never be delivered, and be committed with what came. So a hole is asked for
+        again, and believed only when the same record comes behind it once more.
+        """
+        if share.rewinding or offset < share.expected:
+            return False
+        if offset > share.expected and offset != share.gap_end:
+            share.gap_end, share.rewinding = offset, True
+            self.counts.rewound += 1
+            log.info("partition.rewound", partition=share.partition, offset=share.expected, came=offset)
+            self._spawn(self._rewind(share), f"rewind partition {share.partition}")
+            return False
+        share.expected, share.gap_end = offset + 1, None
+        return True
+
+    async def _rewind(self, share: _Share) -> None:
+        try:
+            await self._feed.rewind(share.partition, share.expected)
+        except Exception:
+            if self._shares.get(share.partition) is share and not (self._suspended or self._stopping):
+                raise  # else it is another assignment's business
+        share.rewinding = False
 
     def suspend(self) -> None:
         """Start nothing until the next assignment is known; what runs goes on."""
@@ -248,6 +289,7 @@ class Dispatcher:
         self._suspended = False
         for partition, tenure in tenures.items():
             if partition in self._shares:
+                self._shares[partition].expect()
                 self._on_open(partition)
             elif not self._stopping:
                 self._take_over(partition, tenure)
@@ -312,6 +354,7 @@ class Dispatcher:
 
     def _take_over(self, partition: int, tenure: Tenure) -> None:
         share = _Share(partition, tenure.ledger)
+        share.expect()
         self._shares[partition] = share
         share.folding = self._spawn(self._open(share), f"fold partition {partition}")
 

@@ -111,6 +111,20 @@ class WorkConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  
             consumer.seek(TopicPartition(tp.topic, tp.partition), offset)
 
 
+class _Unremembered(dict[TP, int | None]):
+    """Faust's memory of the highest offset that it delivered, empty for ever.
+
+    Faust drops what is not behind that offset. A record that was fetched before a position was set back raises it, and
+    all that is fetched again would be dropped without a word. The dispatcher looks after the order itself.
+    """
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        pass
+
+
 class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no types
     """The consumer on the main loop, where all decisions are made."""
 
@@ -123,6 +137,7 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
         self._is_settled = False
         self._fetch_error: KafkaError | None = None
         super().__init__(*args, **kwargs)
+        self._read_offset = _Unremembered()
 
     @property
     def shell(self) -> Shell:
@@ -145,6 +160,11 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
         self._held.discard(TP(self.shell.requests_topic, partition))
         self._release.set()
 
+    async def rewind(self, partition: int, offset: int) -> None:
+        """Fetch a partition of the requests from an offset on."""
+        async with self._seek_lock:
+            await self._thread.seek_all({self._requests(partition): offset})
+
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what is due; one round at a time, and each round for itself."""
         async with self._commit_lock:
@@ -161,7 +181,6 @@ class WorkConsumer(driver.Consumer):  # type: ignore[misc]  # faust ships no typ
             await self._take_assignment()
             positions = {self._requests(partition): at for partition, at in self.shell.committer.positions().items()}
             await self._thread.seek_all(positions)
-            self._read_offset.update({tp: offset or None for tp, offset in positions.items()})
             self._seek_due = False
         await self.commit()  # the mark says now that the partitions are held: before anything can crash here
 

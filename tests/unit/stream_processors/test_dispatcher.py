@@ -13,16 +13,20 @@ from stream_processors.dispatcher import Delivery, Dispatcher, History, Job, Kno
 
 
 class MemoryFeed:
-    """Remembers which partitions are held."""
+    """Remembers which partitions are held, and what is to be fetched again."""
 
     def __init__(self) -> None:
         self.held: set[int] = set()
+        self.rewound: list[tuple[int, int]] = []
 
     def hold(self, partition: int) -> None:
         self.held.add(partition)
 
     def release(self, partition: int) -> None:
         self.held.discard(partition)
+
+    async def rewind(self, partition: int, offset: int) -> None:
+        self.rewound.append((partition, offset))
 
 
 class Bench:
@@ -305,6 +309,44 @@ async def test_a_fold_that_is_cancelled_by_nobody_ends_the_worker() -> None:
     folding.cancel()
     await settle()
     assert [type(failure) for failure in bench.failures] == [RuntimeError]
+
+
+async def test_a_fetch_from_before_a_seek_takes_no_request_along() -> None:
+    bench = Bench(slots=20, per_partition=20, look_ahead=20)
+    await bench.assign([0])
+    bench.deliver(0, "a", "b")
+    await bench.assign([0])
+    bench.offsets[0] = 6  # what came while nothing was started has been fetched, and dropped
+    bench.deliver(0, "g", "h")
+    await settle()
+    assert (bench.running, bench.feed.rewound) == ({"a", "b"}, [(0, 2)])
+    bench.deliver(0, "i")  # still of that fetch
+    await settle()
+    bench.offsets[0] = 2
+    bench.deliver(0, "c", "d", "e", "f", "g", "h", "i")
+    await settle()
+    assert bench.running == set("abcdefghi")
+    bench.end(*"abcdefghi")
+    await settle()
+    assert bench.watermark(0) == 9
+
+
+async def test_a_hole_in_the_topic_is_believed_when_the_same_record_comes_behind_it_again() -> None:
+    bench = Bench()
+    await bench.assign([0])
+    bench.deliver(0, "a")
+    bench.offsets[0] = 7
+    bench.deliver(0, "b")
+    await settle()
+    assert (bench.running, bench.feed.rewound) == ({"a"}, [(0, 1)])
+    bench.offsets[0] = 7
+    bench.deliver(0, "b", "c")
+    await settle()
+    assert bench.running == {"a", "b"}  # and c waits for one of the two slots
+    assert bench.feed.rewound == [(0, 1)]
+    bench.end("a", "b")
+    await settle()
+    assert bench.running == {"c"}
 
 
 async def test_the_same_task_twice_runs_once_and_both_requests_are_acknowledged() -> None:
