@@ -12,6 +12,8 @@ from contracts.attempt import Attempt
 
 Version = tuple[str, int]
 _COMPLETED = "completed"
+_RETURN_SECONDS = 20.0
+"""How long after a fault of a worker partitions may still go to others and come back: a session, and its own start."""
 _WOKEN_SECONDS = 5.0
 """How long a call of a worker that has lost its partition may stay open: two heartbeats, and a busy machine."""
 
@@ -129,7 +131,8 @@ class Disturbances:
         since, until = again.since, again.until
         if again.why is Why.WOKEN:
             return until - since <= _WOKEN_SECONDS
-        moves = () if again.same_worker else self.assignments  # a worker lets go only of what others get
+        recent = any(since - _RETURN_SECONDS <= at <= until for at in self.moments)
+        moves = self.assignments if recent or not again.same_worker else ()  # else it let go of what nobody got
         return any(since <= at <= until for at in (*self.moments, *moves)) or any(
             since <= end and begin <= until for begin, end in self.outages
         )
